@@ -66,7 +66,7 @@ def _salt(record: Record | None, salt: int) -> Record | None:
 class _Trusting(Trees):
     def recover(self) -> None:
         super().recover()
-        self._runtime.every(1.0, self.put_away)
+        self.runtime.every(1.0, self.put_away)
 
 
 class AaeDirtyTree(Node):
@@ -77,8 +77,8 @@ class AaeDirtyTree(Node):
 
 class _Expiring(Trees):
     def expire(self) -> None:
-        self._serving = None
-        self._runtime.after(60.0, self.rebuild)
+        self.serving = None
+        self.runtime.after(60.0, self.rebuild)
 
 
 class AaeExpiredTree(Node):

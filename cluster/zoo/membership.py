@@ -99,10 +99,10 @@ class _InARow(Ring):
     def __init__(self, owners: Sequence[str], n: int) -> None:
         super().__init__(owners, n)
         twice = (*owners, *owners)
-        self._primaries = [twice[p : p + n] for p in range(len(owners))]
-        self._walks = [
+        self.all_primaries = [twice[p : p + n] for p in range(len(owners))]
+        self.all_walks = [
             (*first, *(node for node in walk if node not in first))
-            for first, walk in zip(self._primaries, self._walks, strict=True)
+            for first, walk in zip(self.all_primaries, self.all_walks, strict=True)
         ]
 
 

@@ -25,7 +25,7 @@ class _Boundless(Admission):
 
 class _WithoutPause(Trees):
     def scan_on(self, delay: float) -> None:
-        self._runtime.soon(self.scan_slice)
+        self.runtime.soon(self.scan_slice)
 
 
 class Unthrottled(Node):

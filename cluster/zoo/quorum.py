@@ -19,7 +19,7 @@ from dynamesis.cluster.core.storage.row_keys import Row
 class _CountsItselfTwice(PutRequest):
     def count(self, place: ReplicaSlot, durable: bool) -> None:
         super().count(place, durable)
-        if place.holder == self._s.node:
+        if place.holder == self.services.node:
             super().count(ReplicaSlot(place.primary, f"{place.holder}, again"), durable)
 
 
@@ -48,7 +48,7 @@ class _CountsThePlan(PutRequest):
     def count(self, place: ReplicaSlot, durable: bool) -> None:
         super().count(place, durable)
         self._counted.add(place.holder)
-        for other in self._plan.places:
+        for other in self.plan.places:
             if other.hint_for is None and other.holder not in self._counted:
                 super().count(other, False)
 
@@ -64,7 +64,7 @@ class _Hasty(RecordTable):
         self, row: Row, old: Record | None, new: Record | None, done: Done, durable: bool
     ) -> None:
         super().write(row, old, new, lambda code: None, durable)
-        self._runtime.after(0.0, lambda: done(None))
+        self.runtime.after(0.0, lambda: done(None))
 
 
 class AckBeforeDurable(Node):

@@ -22,11 +22,11 @@ class _Unopposed(TombstoneReaper):
         self.ping = self._answered_at_once
 
     def _answered_at_once(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
-        self._runtime.soon(lambda: done(ReapReply(0, ())))
+        self.runtime.soon(lambda: done(ReapReply(0, ())))
 
     def put(self, member: str, question: Reap, vote: Vote) -> None:
         keys = tuple(question.keys)
-        super().put(member, question, vote if member == self._node else lambda _: vote(keys))
+        super().put(member, question, vote if member == self.node else lambda _: vote(keys))
 
 
 class ReapAtW(Node):

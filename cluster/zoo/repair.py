@@ -48,7 +48,7 @@ class RepairEqual(Node):
 
 class _Hurried(GetRequest):
     def take_in(self, place: ReplicaSlot, state: State | None, durable: bool) -> None:
-        if self._phase is Phase.OPEN:
+        if self.phase is Phase.OPEN:
             super().take_in(place, state, durable)
 
 

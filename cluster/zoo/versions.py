@@ -94,9 +94,9 @@ class EqualActors(Node):
 
 class _Unleased(Identity):
     def renew(self, then: Callable[[], None]) -> None:
-        stored = msgspec.msgpack.encode(self._row)
-        self._row.leased += 1024
-        self._runtime.persist((Write("meta", b"identity", stored),), lambda reason: None)
+        stored = msgspec.msgpack.encode(self.row)
+        self.row.leased += 1024
+        self.runtime.persist((Write("meta", b"identity", stored),), lambda reason: None)
         then()
 
 
@@ -180,7 +180,7 @@ class _FirstAnswer(GetRequest):
         return super().merge(shown, state)
 
     def context(self) -> bytes:
-        return self._s.contexts.token(self._get.key, clock.context_of(self.first or {}))
+        return self.services.contexts.token(self.get.key, clock.context_of(self.first or {}))
 
 
 class CtxUnderclaims(Node):
@@ -205,7 +205,7 @@ class ForeignContext(Node):
 
 class _TriedElsewhere(PutRequest):
     def forward_in_doubt(self, rest: list[str]) -> None:
-        self.route(rest or [self._s.node])
+        self.route(rest or [self.services.node])
 
 
 class DoubleStamp(Node):
@@ -224,21 +224,21 @@ class _Remembering(RequestDedup):
 class _Stale(PutRequest):
     @property
     def _last(self) -> dict[bytes, PutReply]:
-        memory = self._s.dedup
+        memory = self.services.dedup
         assert isinstance(memory, _Remembering)
         return memory.last
 
     def finish(self, reply: PutReply | Refusal) -> None:
         if isinstance(reply, PutReply):
-            self._last[self._put.key] = reply
+            self._last[self.put.key] = reply
         super().finish(reply)
 
     def forward_in_doubt(self, rest: list[str]) -> None:
-        before = self._last.get(self._put.key)
+        before = self._last.get(self.put.key)
         if before is None:
             super().forward_in_doubt(rest)
         else:
-            self.finish(msgspec.structs.replace(before, rid=self._put.rid))
+            self.finish(msgspec.structs.replace(before, rid=self.put.rid))
 
 
 class StaleForward(Node):
@@ -253,7 +253,7 @@ class _Restamped(RecordTable):
         if why != "pending":
             return merged
         version = clock.versions(incoming)[0]
-        actor = f"{self._identity.node}:0:0"
+        actor = f"{self.identity.node}:0:0"
         return clock.update({}, version, merged, actor, clock.next_event(merged, actor))
 
 

@@ -38,12 +38,12 @@ def test_a_put_answers_once_and_is_over_when_no_copy_is_under_way() -> None:
     request = PutRequest(node.services, put, SeenVersions({}), replies.append, 0)
     node.admission.enter(len(put.value))
     request.start()
-    assert request._phase is Phase.OPEN
+    assert request.phase is Phase.OPEN
     for effect in node.runtime.drain():
         sim._carry(name, effect)
-    sim.until(lambda: request._phase is Phase.ANSWERED)
+    sim.until(lambda: request.phase is Phase.ANSWERED)
     assert request._copies
-    sim.until(lambda: request._phase is Phase.OVER)
+    sim.until(lambda: request.phase is Phase.OVER)
     assert not request._copies
     assert (len(replies), node.admission.requests) == (1, 0)
     with pytest.raises(WrongPhase):
@@ -60,5 +60,5 @@ def test_a_get_lingers_after_its_answer() -> None:
     request.start()
     for effect in node.runtime.drain():
         sim._carry(name, effect)
-    sim.until(lambda: request._phase is Phase.OVER)
+    sim.until(lambda: request.phase is Phase.OVER)
     assert (len(replies), node.admission.requests) == (1, 0)

@@ -79,8 +79,8 @@ class TombstoneReaper:
         moves as far as this node knows; `fingerprint`: what must be the same for all that agree
         (Membership.fingerprint); `peers`: all other participants; `ping(peer, done)` asks one of
         them a question that carries nothing."""
-        self._node = node
-        self._runtime = runtime
+        self.node = node
+        self.runtime = runtime
         self._objects = objects
         self._hints = hints
         self._barriers = barriers
@@ -99,7 +99,7 @@ class TombstoneReaper:
 
     def start(self) -> None:
         if self._after:
-            self._runtime.every(max(0.05, min(self._after / 4, 60.0)), self.look)
+            self.runtime.every(max(0.05, min(self._after / 4, 60.0)), self.look)
 
     def changed(self, row: Row, record: Record | None) -> None:
         """The record at `row` is another now, or was met by a scan."""
@@ -110,7 +110,7 @@ class TombstoneReaper:
     def met(self, row: Row, record: Record | None) -> None:
         """Note a tombstone, and since when it has not changed."""
         if self._after and record is not None and is_tombstone(record.state):
-            self.tombstones[row] = self._runtime.now
+            self.tombstones[row] = self.runtime.now
         elif self.tombstones:
             self.tombstones.pop(row, None)
 
@@ -124,9 +124,9 @@ class TombstoneReaper:
         due: dict[Key, int] = {}
         for row, since in self.tombstones.items():
             partition, key = split_object(row)
-            if view.primaries(partition)[0] != self._node:
+            if view.primaries(partition)[0] != self.node:
                 continue
-            if self._runtime.now - since >= self._after and len(due) < _BATCH:
+            if self.runtime.now - since >= self._after and len(due) < _BATCH:
                 record = self._record(row)
                 if record is not None:
                     due[key] = record.hash
@@ -144,11 +144,11 @@ class TombstoneReaper:
     def _ask(self, round: Round, due: dict[Key, int], then: Callable[[], None]) -> None:
         """One round with all that take part; `due` is cut down to what all agree to."""
         view = self.settled()
-        members = [self._node, *self.peers()]
+        members = [self.node, *self.peers()]
         if view is None or not due:
             self._running = False
             return
-        question = Reap(0, round, f"{self._node} {self._rounds}", self.fingerprint(), dict(due))
+        question = Reap(0, round, f"{self.node} {self._rounds}", self.fingerprint(), dict(due))
         left = len(members)
 
         def vote(keys: Iterable[Key]) -> None:
@@ -159,7 +159,7 @@ class TombstoneReaper:
             for key in refused:
                 del due[key]
             if refused:
-                self._runtime.note("reap-refused", code=round, keys=len(refused))
+                self.runtime.note("reap-refused", code=round, keys=len(refused))
             if not left:
                 then()
 
@@ -168,7 +168,7 @@ class TombstoneReaper:
 
     def put(self, member: str, question: Reap, vote: Vote) -> None:
         """Ask one participant; vote(the keys that it agrees to)."""
-        if member == self._node:
+        if member == self.node:
             self.asked(question, vote)
             return
 
@@ -176,7 +176,7 @@ class TombstoneReaper:
             vote(answer.keys if isinstance(answer, ReapReply) else ())
 
         q = question
-        self._runtime.call(
+        self.runtime.call(
             member,
             lambda rid: Reap(rid, q.round, q.name, q.view, q.keys),
             self._timeout,
@@ -185,7 +185,7 @@ class TombstoneReaper:
 
     def _reap(self, due: dict[Key, int]) -> None:
         if due:
-            self._runtime.emit("reap", keys=len(due))
+            self.runtime.emit("reap", keys=len(due))
         self._ask("reap", due, self._over)
 
     def _over(self) -> None:
@@ -238,7 +238,7 @@ class TombstoneReaper:
             record = self._objects.get(row)
         except ReadFailed:
             return False
-        if self._node in view.primaries(view.partition(key)):
+        if self.node in view.primaries(view.partition(key)):
             return record is not None and record.hash == hash and is_tombstone(record.state)
         return record is None
 

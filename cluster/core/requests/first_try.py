@@ -18,26 +18,26 @@ class FirstTry:
     """One search. `unanswered`: nodes that have yet to say whether they remember it."""
 
     def __init__(self, services: Services, put: Put, hops: int) -> None:
-        self._s = services
-        self._put = put
+        self.services = services
+        self.put = put
         self._hops = hops
         self.unanswered = 0
 
     def seek(self, found: Callable[[Answer | Failure], None]) -> None:
         """Ask every node that may have stamped it; `found` gets what came of it. A node that
         received this put from another one asks no further."""
-        healthy, order = self._s.detector.healthy, self._s.preference(self._put.key)
-        others = [node for node in order if node != self._s.node and healthy(node)]
+        healthy, order = self.services.detector.healthy, self.services.preference(self.put.key)
+        others = [node for node in order if node != self.services.node and healthy(node)]
         if self._hops or not others:
-            found(self._forgotten(f"{self._s.node} does not remember the first try"))
+            found(self._forgotten(f"{self.services.node} does not remember the first try"))
             return
-        self._s.runtime.note("retry-sought")
+        self.services.runtime.note("retry-sought")
         self.unanswered = len(others)
         for node in others:
-            self._s.runtime.call(
+            self.services.runtime.call(
                 node,
-                lambda rid: ForwardPut(rid, self._hops + 1, self._put),
-                self._s.timeout(self._put.options),
+                lambda rid: ForwardPut(rid, self._hops + 1, self.put),
+                self.services.timeout(self.put.options),
                 lambda outcome: self._sought(outcome, found),
             )
 
@@ -50,4 +50,4 @@ class FirstTry:
             found(self._forgotten("no node that could be reached remembers the first try"))
 
     def _forgotten(self, message: str) -> Refusal:
-        return Refusal(self._put.rid, "forgotten", message)
+        return Refusal(self.put.rid, "forgotten", message)

@@ -31,11 +31,11 @@ class GetRequest:
     """One get in progress at the node that received it."""
 
     def __init__(self, services: Services, get: Get, respond: Respond) -> None:
-        self._s = services
-        self._get = get
+        self.services = services
+        self.get = get
         self._respond = respond
         options, params = get.options, services.params
-        self._plan = services.plan(get.key, options)
+        self.plan = services.plan(get.key, options)
         self._quorum = QuorumTracker(
             options.r or min(params.r, options.n or params.n),
             options.pr or 0,
@@ -43,9 +43,9 @@ class GetRequest:
             options.local or 0,
             services.near,
         )
-        self._phase = Phase.OPEN
+        self.phase = Phase.OPEN
         #: places that have yet to answer
-        self._unanswered = len(self._plan.places)
+        self._unanswered = len(self.plan.places)
         self._answers: dict[str, State] = {}
         #: the primaries that cannot read their record
         self._unreadable: dict[str, None] = {}
@@ -59,10 +59,10 @@ class GetRequest:
         self._taken_over: dict[str, ReplicaSlot] = {}
 
     def start(self) -> None:
-        runtime = self._s.runtime
-        self._s.barriers.enter(self._get.key)
-        self._deadline = runtime.after(self._s.timeout(self._get.options), self._expire)
-        for place in list(self._plan.places):
+        runtime = self.services.runtime
+        self.services.barriers.enter(self.get.key)
+        self._deadline = runtime.after(self.services.timeout(self.get.options), self._expire)
+        for place in list(self.plan.places):
             self._ask(place)
 
     # ---- taken over from a get that was usual until now (cluster.core.node.usual_get)
@@ -77,13 +77,13 @@ class GetRequest:
         repairs: bool,
     ) -> None:
         """Continue where the primaries `got` have answered with `shown`, and whether durably."""
-        self._plan, self._deadline, self._repairs = plan, deadline, repairs
+        self.plan, self._deadline, self._repairs = plan, deadline, repairs
         self._taken_over = {place.holder: place for place in plan.places}
         for node, durable in got:
             self.take_in(self._taken_over[node], shown, durable)
         self._unanswered -= len(got)
         if answered:
-            self._phase = advance(self._phase, Phase.ANSWERED)
+            self.phase = advance(self.phase, Phase.ANSWERED)
 
     def received(self, node: str, state: State | None, error: str | None, durable: bool) -> None:
         """What a primary answered."""
@@ -94,18 +94,18 @@ class GetRequest:
         self._expire()
 
     def _ask(self, place: ReplicaSlot) -> None:
-        key = self._get.key
-        if place.holder == self._s.node:
-            self._s.replica.get(
+        key = self.get.key
+        if place.holder == self.services.node:
+            self.services.replica.get(
                 key,
                 place.hint_for,
                 lambda state, error, stored: self._received_from(place, state, error, stored),
             )
             return
-        self._s.runtime.call(
+        self.services.runtime.call(
             place.holder,
             lambda rid: ReplicaGet(rid, key, place.hint_for),
-            self._s.replica_timeout(place.holder),
+            self.services.replica_timeout(place.holder),
             lambda outcome: self._answered(place, outcome),
         )
 
@@ -121,8 +121,8 @@ class GetRequest:
         if error is not None:
             if error == "storage-read" and place.holder == place.primary:
                 self._unreadable[place.holder] = None
-            if self._phase is Phase.OPEN and self._plan.replace(place):
-                self._s.runtime.note("place-replaced", code="get", to=place.holder)
+            if self.phase is Phase.OPEN and self.plan.replace(place):
+                self.services.runtime.note("place-replaced", code="get", to=place.holder)
                 self._ask(place)
                 return
         else:
@@ -139,71 +139,71 @@ class GetRequest:
             self._quorum.count(place, durable)
         self._received.append((place, clock.dots(state or {})))
         merged = self.merge(self._shown, state or {})
-        self._shown = self._s.versioning.of(self._get.key).settle(merged)
+        self._shown = self.services.versioning.of(self.get.key).settle(merged)
 
     def counts(self, place: ReplicaSlot, state: State | None) -> bool:
         """Whether this answer counts towards R."""
-        return state is not None or place.hint_for is None or self._get.options.notfound_ok
+        return state is not None or place.hint_for is None or self.get.options.notfound_ok
 
     def merge(self, shown: State, state: State) -> State:
         """The state shown to the client after one more replica answered."""
-        return self._s.versioning.clock.sync(shown, state)
+        return self.services.versioning.clock.sync(shown, state)
 
     # ---- answering
 
     def _progress(self) -> None:
-        if self._phase is Phase.OPEN and self._quorum.enough:
+        if self.phase is Phase.OPEN and self._quorum.enough:
             self._answer()
         if self._unanswered:
             return
-        if self._phase is Phase.OPEN:
+        if self.phase is Phase.OPEN:
             self._refuse("read-quorum", f"get: {self._quorum.shortfall()}")
         if self._repairs:
             self.repair(self._shown)
-        self._s.barriers.leave(self._get.key)
-        self._phase = advance(self._phase, Phase.OVER)
-        self._s.admission.leave(0)
+        self.services.barriers.leave(self.get.key)
+        self.phase = advance(self.phase, Phase.OVER)
+        self.services.admission.leave(0)
 
     def _log(self) -> None:
         """Which versions each node answered with, by dot."""
         answers = {_shown_by(place): dots for place, dots in self._received}
-        self._s.runtime.log("read", {"key": self._get.key, "answers": answers})
+        self.services.runtime.log("read", {"key": self.get.key, "answers": answers})
 
     def _answer(self) -> None:
         self._log()
         siblings = clock.versions(self._shown)
-        self._s.stats.read(len(siblings), len(self._shown))
+        self.services.stats.read(len(siblings), len(self._shown))
         self._finish(
             GetReply(
-                self._get.rid,
+                self.get.rid,
                 siblings,
                 self.context(),
-                self._quorum.info(self._s.node),
+                self._quorum.info(self.services.node),
             )
         )
 
     def context(self) -> bytes:
         """The token that covers what is shown."""
-        return self._s.contexts.token(
-            self._get.key, self._s.versioning.clock.context_of(self._shown), self._fastest
+        return self.services.contexts.token(
+            self.get.key, self.services.versioning.clock.context_of(self._shown), self._fastest
         )
 
     def _refuse(self, code: str, message: str) -> None:
-        self._s.runtime.emit("get-refused", code=code, key=self._get.key)
-        self._finish(Refusal(self._get.rid, code, message))
+        self.services.runtime.emit("get-refused", code=code, key=self.get.key)
+        self._finish(Refusal(self.get.rid, code, message))
 
     def _expire(self) -> None:
-        if self._phase is Phase.OPEN:
+        if self.phase is Phase.OPEN:
             self._refuse("timeout", f"get: {self._quorum.shortfall()} in time")
 
     def abandon(self) -> None:
         """The client has gone."""
-        if self._phase is Phase.OPEN:
+        if self.phase is Phase.OPEN:
             self._refuse("disconnected", "get: its client has gone")
 
     def _finish(self, reply: GetReply | Refusal) -> None:
-        self._phase = advance(self._phase, Phase.ANSWERED)
-        self._s.runtime.cancel(self._deadline)
+        self.phase = advance(self.phase, Phase.ANSWERED)
+        self.services.runtime.cancel(self._deadline)
         self._respond(reply)
 
     # ---- read repair
@@ -221,16 +221,16 @@ class GetRequest:
         return state != merged
 
     def send_repair(self, holder: str, merged: State) -> None:
-        key = self._get.key
-        self._s.runtime.emit("read-repair", key=key, peer=holder)
-        self._s.stats.read_repairs += 1
-        if holder == self._s.node:
-            self._s.replica.put(key, merged, None, "read-repair", lambda code: None, False)
+        key = self.get.key
+        self.services.runtime.emit("read-repair", key=key, peer=holder)
+        self.services.stats.read_repairs += 1
+        if holder == self.services.node:
+            self.services.replica.put(key, merged, None, "read-repair", lambda code: None, False)
             return
-        self._s.runtime.call(
+        self.services.runtime.call(
             holder,
             lambda rid: ReplicaPut(rid, key, merged, None, "read-repair", False),
-            self._s.params.replica_timeout,
+            self.services.params.replica_timeout,
             lambda outcome: None,
         )
 

@@ -44,13 +44,13 @@ class PutRequest:
         self, services: Services, put: Put, seen: SeenVersions, respond: Respond, hops: int
     ) -> None:
         """`seen`: what the put's context covers."""
-        self._s = services
-        self._put = put
+        self.services = services
+        self.put = put
         self._context = seen.state
         self._fastest = seen.fastest
         self._respond = respond
         self._hops = hops
-        self._plan = services.plan(put.key, put.options)
+        self.plan = services.plan(put.key, put.options)
         options, params = put.options, services.params
         self._quorum = QuorumTracker(
             options.w or min(params.w, options.n or params.n),
@@ -59,7 +59,7 @@ class PutRequest:
             options.local or 0,
             services.near,
         )
-        self._phase = Phase.OPEN
+        self.phase = Phase.OPEN
         #: copies under way
         self._copies = 0
         #: the search for the node that stamped this put before, if it is sent again
@@ -73,10 +73,10 @@ class PutRequest:
         self._taken_over: dict[str, ReplicaSlot] = {}
 
     def start(self) -> None:
-        timeout = self._s.timeout(self._put.options)
-        self._deadline = self._s.runtime.after(timeout, self._expire)
-        if self._put.again and self._s.dedup.stamp_of(self._put.request) is None:
-            self._first_try = FirstTry(self._s, self._put, self._hops)
+        timeout = self.services.timeout(self.put.options)
+        self._deadline = self.services.runtime.after(timeout, self._expire)
+        if self.put.again and self.services.dedup.stamp_of(self.put.request) is None:
+            self._first_try = FirstTry(self.services, self.put, self._hops)
             self._first_try.seek(lambda outcome: self._forwarded(outcome, []))
         else:
             self.route(self.coordinators())
@@ -96,18 +96,18 @@ class PutRequest:
         """Continue where this node has stamped: with the places of `plan`, the stamped state and
         what the answer covers, the nodes that have it (and whether durably), and the copies
         under way."""
-        self._plan, self._state, self._covers = plan, state, covers
+        self.plan, self._state, self._covers = plan, state, covers
         self._durable = list(plan.places)
         self._copies, self._deadline = copies, deadline
         self._taken_over = {place.holder: place for place in plan.places}
         for node, durable in got:
             self._quorum.count(self._taken_over[node], durable)
         if answered:
-            self._phase = advance(self._phase, Phase.ANSWERED)
+            self.phase = advance(self.phase, Phase.ANSWERED)
 
     def take_over_forwarded(self, plan: SloppyQuorum, deadline: Timer, call: int) -> None:
         """Continue where this node has handed the put to a primary of `plan`, by this call."""
-        self._plan, self._deadline, self._call = plan, deadline, call
+        self.plan, self._deadline, self._call = plan, deadline, call
 
     def forwarded(self, outcome: Answer | Failure, rest: list[str]) -> None:
         """What came of it; `rest`: the candidates that were not asked."""
@@ -115,7 +115,7 @@ class PutRequest:
 
     def stored(self, code: str | None) -> None:
         """The version was stored here, or could not be."""
-        self._stamped(self._taken_over[self._s.node], code, [])
+        self._stamped(self._taken_over[self.services.node], code, [])
 
     def acknowledged(self, node: str, outcome: Answer | Failure) -> None:
         """What came of the copy that was sent to a primary."""
@@ -131,10 +131,10 @@ class PutRequest:
         """The nodes that may stamp this put, best first: the primaries that can be reached,
         and without any, their fallbacks. This node comes first, needing no message, then
         the one that answered the preceding read fastest (section 5)."""
-        places, healthy = self._plan.places, self._s.detector.healthy
+        places, healthy = self.plan.places, self.services.detector.healthy
         able = [p.holder for p in places if p.holder == p.primary and healthy(p.holder)]
         able = able or [p.holder for p in places if p.holder != p.primary]
-        for first in (self._fastest, self._s.node):
+        for first in (self._fastest, self.services.node):
             if first in able and able[0] != first:
                 able.remove(first)
                 able.insert(0, first)
@@ -145,19 +145,19 @@ class PutRequest:
             self._refuse("no-coordinator", "no node that may coordinate can be reached")
             return
         first, rest = candidates[0], candidates[1:]
-        if first == self._s.node:
+        if first == self.services.node:
             self._coordinate(rest)
-        elif self._hops >= self._s.params.max_hops:
+        elif self._hops >= self.services.params.max_hops:
             self._refuse("too-many-hops", f"forwarded {self._hops} times")
         else:
             self._forward(first, rest)
 
     def _forward(self, peer: str, rest: list[str]) -> None:
-        self._s.runtime.note("forwarded", to=peer)
-        self._call = self._s.runtime.call(
+        self.services.runtime.note("forwarded", to=peer)
+        self._call = self.services.runtime.call(
             peer,
-            lambda rid: ForwardPut(rid, self._hops + 1, self._put),
-            self._s.timeout(self._put.options),
+            lambda rid: ForwardPut(rid, self._hops + 1, self.put),
+            self.services.timeout(self.put.options),
             lambda outcome: self._forwarded(outcome, rest),
         )
         self._watch(peer, self._call)
@@ -165,24 +165,24 @@ class PutRequest:
     def _watch(self, peer: str, call: int) -> None:
         """A client may be more patient than a node: one that waits for longer than
         `request_timeout` does so only while the coordinator is healthy."""
-        params = self._s.params
-        if self._s.timeout(self._put.options) <= params.request_timeout:
+        params = self.services.params
+        if self.services.timeout(self.put.options) <= params.request_timeout:
             return
 
         def look() -> None:
-            if self._phase is not Phase.OPEN or self._call != call:
+            if self.phase is not Phase.OPEN or self._call != call:
                 return
-            if self._s.detector.healthy(peer):
-                self._s.runtime.after(params.probe_interval, look)
+            if self.services.detector.healthy(peer):
+                self.services.runtime.after(params.probe_interval, look)
             else:
                 self._let_go()
                 self.forward_in_doubt([])
 
-        self._s.runtime.after(params.request_timeout, look)
+        self.services.runtime.after(params.request_timeout, look)
 
     def _let_go(self) -> None:
         """Wait no more for the coordinator that this put was forwarded to."""
-        self._s.runtime.forget(self._call)
+        self.services.runtime.forget(self._call)
         self._call = 0
 
     def abandon(self) -> None:
@@ -190,19 +190,19 @@ class PutRequest:
         put for which a retry waits."""
         seeks = self._first_try is not None and self._first_try.unanswered
         waits = self._call or seeks
-        if self._phase is Phase.OPEN and waits and not self._s.dedup.joined(self._put.request):
+        if self.phase is Phase.OPEN and waits and not self.services.dedup.joined(self.put.request):
             self._let_go()
             self._refuse("disconnected", "put: its client has gone")
 
     def _forwarded(self, outcome: Answer | Failure, rest: list[str]) -> None:
-        if self._phase is not Phase.OPEN:
+        if self.phase is not Phase.OPEN:
             return
         self._call = 0
         if outcome == "unsent":
-            self._s.runtime.note("rerouted")
+            self.services.runtime.note("rerouted")
             self.route(rest or self._fresh_candidates())
         elif isinstance(outcome, PutReply):
-            self.finish(PutReply(self._put.rid, outcome.context, outcome.worth, outcome.siblings))
+            self.finish(PutReply(self.put.rid, outcome.context, outcome.worth, outcome.siblings))
         elif isinstance(outcome, Refusal):
             self._refuse(outcome.code, outcome.message, outcome.retry_after)
         else:
@@ -215,33 +215,33 @@ class PutRequest:
     def _fresh_candidates(self) -> list[str]:
         """The candidates once no node on the list could be reached: the detector has learned
         of that meanwhile."""
-        self._plan = self._s.plan(self._put.key, self._put.options)
-        healthy = self._s.detector.healthy
+        self.plan = self.services.plan(self.put.key, self.put.options)
+        healthy = self.services.detector.healthy
         return [node for node in self.coordinators() if healthy(node)]
 
     # ---- coordinating
 
     def _coordinate(self, rest: list[str]) -> None:
-        place = self._plan.held_by(self._s.node)
+        place = self.plan.held_by(self.services.node)
         if place is None:
-            self._refuse("no-coordinator", f"{self._s.node} holds no place for this key")
+            self._refuse("no-coordinator", f"{self.services.node} holds no place for this key")
             return
-        before = self._s.dedup.stamp_of(self._put.request)
-        if self._put.again and before is None:
-            self._refuse("forgotten", f"{self._s.node} does not remember the first try")
+        before = self.services.dedup.stamp_of(self.put.request)
+        if self.put.again and before is None:
+            self._refuse("forgotten", f"{self.services.node} does not remember the first try")
             return
-        self._s.barriers.enter(self._put.key)
+        self.services.barriers.enter(self.put.key)
         self._durable = self.durable_places(place)
 
         def done(code: str | None) -> None:
             self._stamped(place, code, rest)
 
-        key, durable = self._put.key, place in self._durable
-        if self._put.options.n is not None:
-            fields = {"n": self._put.options.n, "request": self._put.request}
-            self._s.runtime.emit("fewer-places", key=key, **fields)
+        key, durable = self.put.key, place in self._durable
+        if self.put.options.n is not None:
+            fields = {"n": self.put.options.n, "request": self.put.request}
+            self.services.runtime.emit("fewer-places", key=key, **fields)
         # also where the answer of another node led here, what is logged is this request's
-        with self._s.runtime.working_on(self._put.request):
+        with self.services.runtime.working_on(self.put.request):
             self._stamp(place, before, done, durable)
 
     def _stamp(
@@ -252,38 +252,38 @@ class PutRequest:
         durable: bool,
     ) -> None:
         """Stamp the version here, or continue from the stamp of an earlier try."""
-        put = self._put
+        put = self.put
         if before is not None:
             self._state, self._covers = before.state, before.covers
-            self._s.replica.put(put.key, before.state, place.hint_for, "retry", done, durable)
+            self.services.replica.put(put.key, before.state, place.hint_for, "retry", done, durable)
             return
         version = Version(put.value, put.deleted)
-        stamped = self._s.replica.stamp(
+        stamped = self.services.replica.stamp(
             put.key, place.hint_for, self._context, version, done, durable
         )
         if stamped is not None:
             self._state, self._covers = stamped
-            self._s.dedup.stamped(put, self._state, self._covers)
+            self.services.dedup.stamped(put, self._state, self._covers)
 
     def durable_places(self, own: ReplicaSlot) -> list[ReplicaSlot]:
         """The places whose holders answer only once the version is durable there."""
-        params, dw = self._s.params, self._put.options.dw or 0
-        others = [place for place in self._plan.places if place is not own]
+        params, dw = self.services.params, self.put.options.dw or 0
+        others = [place for place in self.plan.places if place is not own]
         if params.durability != "buffered":
             return [*others, own]
         return [*others, own][: max(dw, params.durable_replicas)]
 
     def _stamped(self, place: ReplicaSlot, code: str | None, rest: list[str]) -> None:
         if code == "storage-read" and rest:
-            self._s.barriers.leave(self._put.key)
+            self.services.barriers.leave(self.put.key)
             self.route(rest)  # nothing was stamped: another primary may be able to
             return
         if code is not None:
-            self._s.barriers.leave(self._put.key)
+            self.services.barriers.leave(self.put.key)
             self._refuse(code, self._why_not_stamped(code))
             return
-        self.count(place, place in self._durable and self._s.replica.durable)
-        others = [other for other in self._plan.places if other is not place]
+        self.count(place, place in self._durable and self.services.replica.durable)
+        others = [other for other in self.plan.places if other is not place]
         self._copies = len(others)
         for other in others:
             self._replicate(other)
@@ -293,7 +293,7 @@ class PutRequest:
     def _why_not_stamped(self, code: str) -> str:
         if code != "too-many-siblings":
             return f"put: {code} at the coordinator"
-        p = self._s.params
+        p = self.services.params
         return (
             f"a key may have {p.max_siblings} siblings and {p.max_sibling_bytes} bytes of them: "
             "read it, and put with the context of that"
@@ -301,12 +301,12 @@ class PutRequest:
 
     def copy_to_newcomers(self) -> None:
         """Send the write to the nodes that are about to own the key. They do not count for W."""
-        for node in self._s.pending(self._put.key):
-            if self._plan.held_by(node) is None:
-                self._s.runtime.call(
+        for node in self.services.pending(self.put.key):
+            if self.plan.held_by(node) is None:
+                self.services.runtime.call(
                     node,
                     lambda rid: self._copy(rid, None, "pending"),
-                    self._s.params.replica_timeout,
+                    self.services.params.replica_timeout,
                     lambda outcome: None,
                 )
 
@@ -314,23 +314,23 @@ class PutRequest:
         self._quorum.count(place, durable)
 
     def _replicate(self, place: ReplicaSlot) -> None:
-        self._s.runtime.call(
+        self.services.runtime.call(
             place.holder,
             lambda rid: self._copy(rid, place.hint_for, "put", place in self._durable),
-            self._s.replica_timeout(place.holder),
+            self.services.replica_timeout(place.holder),
             lambda outcome: self._acknowledged(place, outcome),
         )
 
     def _copy(self, rid: int, hint_for: str | None, why: str, durable: bool = True) -> ReplicaPut:
         """The message that gives a replica its copy."""
-        put = self._put
+        put = self.put
         return ReplicaPut(rid, put.key, self._state, hint_for, why, durable, put.request)
 
     def _acknowledged(self, place: ReplicaSlot, outcome: Answer | Failure) -> None:
         if isinstance(outcome, ReplicaPutReply) and outcome.error is None:
             self.count(place, outcome.durable)
-        elif self._plan.replace(place):
-            self._s.runtime.note("place-replaced", code="put", to=place.holder)
+        elif self.plan.replace(place):
+            self.services.runtime.note("place-replaced", code="put", to=place.holder)
             self._replicate(place)
             return
         else:
@@ -342,25 +342,25 @@ class PutRequest:
     def _unplaced(self, place: ReplicaSlot) -> None:
         """Log that a place got neither a copy nor a hint; `left`: the nodes that held no place
         and had not failed, by name, and whether each was healthy."""
-        healthy, order = self._s.detector.healthy, self._s.preference(self._put.key)
-        others = order if self._plan.sloppy else ()
-        left = {n: healthy(n) for n in others if self._plan.held_by(n) is None}
-        left = {n: well for n, well in left.items() if n not in self._plan.failed}
-        fields = {"primary": place.primary, "left": left, "failed": list(self._plan.failed)}
-        self._s.runtime.emit("unplaced", key=self._put.key, request=self._put.request, **fields)
+        healthy, order = self.services.detector.healthy, self.services.preference(self.put.key)
+        others = order if self.plan.sloppy else ()
+        left = {n: healthy(n) for n in others if self.plan.held_by(n) is None}
+        left = {n: well for n, well in left.items() if n not in self.plan.failed}
+        fields = {"primary": place.primary, "left": left, "failed": list(self.plan.failed)}
+        self.services.runtime.emit("unplaced", key=self.put.key, request=self.put.request, **fields)
 
     def _leave(self) -> None:
         """Leave admission once the put is answered and every place has answered or failed."""
-        if self._phase is Phase.ANSWERED and not self._copies:
-            self._phase = advance(self._phase, Phase.OVER)
-            self._s.admission.leave(len(self._put.value))
+        if self.phase is Phase.ANSWERED and not self._copies:
+            self.phase = advance(self.phase, Phase.OVER)
+            self.services.admission.leave(len(self.put.value))
 
     # ---- answering
 
     def _progress(self) -> None:
         if not self._copies:
-            self._s.barriers.leave(self._put.key)
-        if self._phase is not Phase.OPEN:
+            self.services.barriers.leave(self.put.key)
+        if self.phase is not Phase.OPEN:
             return
         if self._quorum.enough:
             self._answer()
@@ -368,21 +368,21 @@ class PutRequest:
             self._refuse("write-quorum", f"put: {self._quorum.shortfall()}")
 
     def _answer(self) -> None:
-        siblings = clock.versions(self._state) if self._put.options.return_body else ()
-        versioning = self._s.versioning
+        siblings = clock.versions(self._state) if self.put.options.return_body else ()
+        versioning = self.services.versioning
         covers = versioning.clock.context_of(self._state) if siblings else self._covers
         info = self._quorum.info(
-            self._s.node,
+            self.services.node,
             versioning.timestamp(self._covers),
             versioning.dot(self._covers, self._context),
         )
-        token = self._s.contexts.token(self._put.key, covers)
-        self.finish(PutReply(self._put.rid, token, info, siblings))
+        token = self.services.contexts.token(self.put.key, covers)
+        self.finish(PutReply(self.put.rid, token, info, siblings))
 
     def _refuse(self, code: str, message: str, retry_after: float | None = None) -> None:
-        if self._phase is Phase.OPEN:
-            put = self._put
-            self._s.runtime.emit("put-refused", code=code, key=put.key, request=put.request)
+        if self.phase is Phase.OPEN:
+            put = self.put
+            self.services.runtime.emit("put-refused", code=code, key=put.key, request=put.request)
             self.finish(Refusal(put.rid, code, message, retry_after))
 
     def _expire(self) -> None:
@@ -390,7 +390,7 @@ class PutRequest:
 
     def finish(self, reply: PutReply | Refusal) -> None:
         """Answer the client. Raises WrongPhase if it was answered before."""
-        self._phase = advance(self._phase, Phase.ANSWERED)
-        self._s.runtime.cancel(self._deadline)
+        self.phase = advance(self.phase, Phase.ANSWERED)
+        self.services.runtime.cancel(self._deadline)
         self._respond(reply)
         self._leave()

@@ -56,8 +56,8 @@ class Ring:
             shares.setdefault(zone, 0 if zone_replicas else ceil(n / len({*self._zones.values()})))
         self._zone_replicas = shares
         walks = _walks(self.owners)
-        self._walks = [self._across_zones(met) for met in walks] if self._zones else walks
-        self._primaries = [walk[:n] for walk in self._walks]
+        self.all_walks = [self._across_zones(met) for met in walks] if self._zones else walks
+        self.all_primaries = [walk[:n] for walk in self.all_walks]
 
     def _across_zones(self, met: tuple[str, ...]) -> tuple[str, ...]:
         """`met` with the N first chosen so that every zone has its replicas."""
@@ -77,10 +77,10 @@ class Ring:
 
     def preference(self, partition: int) -> tuple[str, ...]:
         """All nodes for a partition: N primaries, then the fallbacks in order."""
-        return self._walks[partition]
+        return self.all_walks[partition]
 
     def primaries(self, partition: int) -> tuple[str, ...]:
-        return self._primaries[partition]
+        return self.all_primaries[partition]
 
     def shared(self, a: str, b: str) -> list[int]:
         """The partitions of which both nodes are primaries."""

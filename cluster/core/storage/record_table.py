@@ -87,9 +87,9 @@ class RecordTable:
         self._clock = versioning.clock
         self._versioning = versioning
         self._key_of = key_of
-        self._runtime = runtime
+        self.runtime = runtime
         self._store = store
-        self._identity = identity
+        self.identity = identity
         self.on_change = on_change
         self.on_damage = on_damage
         #: called with a row whose first change could not be stored, so that it is gone again
@@ -154,7 +154,7 @@ class RecordTable:
         if row not in self.damaged:
             self.damaged[row] = None
             self.outlines.drop(row)
-            self._runtime.emit("row-damaged", table=self.table, **self.label(row))
+            self.runtime.emit("row-damaged", table=self.table, **self.label(row))
             self.on_damage(row)
 
     def saved(self, row: Row) -> bool:
@@ -185,7 +185,7 @@ class RecordTable:
             return None
         state = {} if old is None else old.state
         reconcile = self._reconcile(row)
-        version = reconcile.date(version, context, state, self._runtime.wall)
+        version = reconcile.date(version, context, state, self.runtime.wall)
         event = self._clock.next_event(state, actor)
         after = reconcile.settle(self.apply(context, version, state, actor, event))
         if self.limit.exceeded(state, after):
@@ -193,12 +193,12 @@ class RecordTable:
             return None
         if old is not None and old.actor not in (None, actor):
             fields = {"was": old.actor, "actor": actor}
-            self._runtime.emit("epoch-renewed", **fields, **self.label(row))
+            self.runtime.emit("epoch-renewed", **fields, **self.label(row))
         line: dict[str, Any] = {"dot": clock.dot(actor, event)}
         if version.deleted:
             line["deleted"] = True
-        if version.at > self._runtime.wall:
-            line["ahead"] = version.at - self._runtime.wall  # of the clock, ms
+        if version.at > self.runtime.wall:
+            line["ahead"] = version.at - self.runtime.wall  # of the clock, ms
         self._save(row, old, after, actor, "stamp", done, durable, **line)
         covers = self._clock.with_dot(context, actor, event, version.at)
         return after, reconcile.cover(covers, version)
@@ -214,13 +214,13 @@ class RecordTable:
     ) -> State | None:
         """Sync `incoming` into the record; returns the new state, or None when that
         could not begin, after done(code). `durable` as for a Buffer."""
-        self._identity.look_at(incoming)
+        self.identity.look_at(incoming)
         try:
             old = self.get(row)
         except Damaged:
             old, why = None, f"{why}, healed"
         except ReadFailed:
-            self._runtime.emit("copy-refused", code="storage-read", **self.label(row))
+            self.runtime.emit("copy-refused", code="storage-read", **self.label(row))
             done("storage-read")
             return None
         came: dict[str, Any] = {}
@@ -232,13 +232,13 @@ class RecordTable:
         merged = self._reconcile(row).settle(self.combine(old.state, incoming, why))
         if merged == old.state:
             came |= self._in_memory(durable)
-            self._runtime.emit("held", why=why, hash=f"{old.hash:016x}", **came, **self.label(row))
+            self.runtime.emit("held", why=why, hash=f"{old.hash:016x}", **came, **self.label(row))
             (self.buffer.when_saved if durable else self.buffer.when_kept)(row, done)
             return merged
         actor = old.actor
         if actor is not None and not self._clock.covers(old.state, incoming, actor):
             actor = None
-            self._runtime.emit("record-behind", was=old.actor, **self.label(row))
+            self.runtime.emit("record-behind", was=old.actor, **self.label(row))
         self._save(row, old, merged, actor, why, done, durable, **came)
         return merged
 
@@ -263,22 +263,22 @@ class RecordTable:
             old = self.get(row)
         except Damaged:
             old = None
-        self._runtime.emit("deleted", **self.label(row))
+        self.runtime.emit("deleted", **self.label(row))
         self.write(row, old, None, done, durable=True)
 
     def actor_for(self, row: Row, old: Record | Outline | None, context: State) -> str:
         """The actor to stamp `row` with. A new epoch begins where there is no record,
         where there is none yet, and where a client knows more of the actor than the record
         does."""
-        self._identity.look_at(context)
+        self.identity.look_at(context)
         if (
             old is not None
             and old.actor is not None
-            and self._identity.usable(old.actor)
+            and self.identity.usable(old.actor)
             and self._clock.covers(old.state, context, old.actor)
         ):
             return old.actor
-        actor = self._identity.new_actor()
+        actor = self.identity.new_actor()
         if actor is None:
             raise NoActor
         if context and (old is None or old.actor is None):
@@ -288,9 +288,9 @@ class RecordTable:
     def _note_context(self, row: Row, context: State, actor: str) -> None:
         """Log that a client has seen a version which this node has stamped and has no record of:
         of before a wipe, or of before a crash."""
-        seen = [name for name in context if name.partition(":")[0] == self._identity.node]
+        seen = [name for name in context if name.partition(":")[0] == self.identity.node]
         if seen:
-            self._runtime.emit("context-ahead", seen=seen, actor=actor, **self.label(row))
+            self.runtime.emit("context-ahead", seen=seen, actor=actor, **self.label(row))
 
     def _save(
         self,
@@ -308,7 +308,7 @@ class RecordTable:
         line = {"why": why, "hash": f"{new.hash:016x}", **fields, "holds": clock.dots(state)}
         line.update(self._in_memory(durable))
         line.update(self.label(row))
-        self._runtime.log("stored", line)
+        self.runtime.log("stored", line)
         self.write(row, old, new, done, durable)
 
     def _in_memory(self, durable: bool) -> dict[str, Any]:
@@ -334,11 +334,11 @@ class RecordTable:
     ) -> None:
         """Log what a line `stored` or `deleted` was too early about."""
         was, now = (None if each is None else f"{each.hash:016x}" for each in (record, stored))
-        self._runtime.emit("undone", hash=was, now=now, **fields, **self.label(row))
+        self.runtime.emit("undone", hash=was, now=now, **fields, **self.label(row))
 
     def _lost(self, row: Row, record: Record | None) -> None:
         """A change could not be stored: the stored row is the present one again."""
-        self._identity.distrust()
+        self.identity.distrust()
         self.outlines.drop(row)
         # damage found here is not reported beside: the tree would take the row out twice
         self.damaged[row] = None

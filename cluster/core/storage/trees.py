@@ -145,11 +145,11 @@ class Trees:
     ) -> None:
         """`expiry`: seconds after which trees are made anew from the records. `on_row` is
         called for every record that a scan meets."""
-        self._runtime = runtime
+        self.runtime = runtime
         self._store = store
         self._objects = objects
         self._expiry = expiry
-        self._serving: Forest | None = None
+        self.serving: Forest | None = None
         self._coming: Forest | None = None
         self._cursor = _START
         self._scheduled = False
@@ -161,7 +161,7 @@ class Trees:
     @property
     def complete(self) -> bool:
         """Whether there are trees to compare."""
-        return self._serving is not None
+        return self.serving is not None
 
     @property
     def rebuilding(self) -> bool:
@@ -170,7 +170,7 @@ class Trees:
 
     @property
     def _forest(self) -> Forest:
-        return self._serving or self._coming or Forest()
+        return self.serving or self._coming or Forest()
 
     @property
     def objects(self) -> int:
@@ -202,15 +202,15 @@ class Trees:
         """The record at `row` went from `old` to `new`."""
         before = None if old is None else old.hash
         after = None if new is None else new.hash
-        if self._serving is not None:
-            self._serving.change(row, before, after)
+        if self.serving is not None:
+            self.serving.change(row, before, after)
         if self._coming is not None and row <= self._cursor:
             self._coming.change(row, before, after)
 
     def replaced(self, row: Row, old: int, new: int) -> None:
         """As `changed`, by hashes, for a record that takes the place of another."""
-        if self._serving is not None:
-            self._serving.replace(row, old, new)
+        if self.serving is not None:
+            self.serving.replace(row, old, new)
         if self._coming is not None and row <= self._cursor:
             self._coming.replace(row, old, new)
 
@@ -219,9 +219,9 @@ class Trees:
         the other replicas, and that is what heals it."""
         partition, key = split_object(row)
         leaf = leaf_of(key)
-        if self._serving is not None:
-            self._serving.count(partition, -1)
-            self._serving.recount(partition, leaf, self.keys(partition, [leaf]).items())
+        if self.serving is not None:
+            self.serving.count(partition, -1)
+            self.serving.recount(partition, leaf, self.keys(partition, [leaf]).items())
         if self._coming is not None and row <= self._cursor:
             self._coming, self._cursor = Forest(), _START
 
@@ -230,17 +230,17 @@ class Trees:
     def recover(self) -> None:
         """Take up the trees of a clean stop, or begin to make them. Raises ReadFailed."""
         try:
-            self._serving = self._written_down()
+            self.serving = self._written_down()
         except Damaged as damage:
-            self._runtime.emit("row-damaged", table="meta", reason=str(damage))
-        self._runtime.persist((Write("meta", _MARK, None),), lambda reason: None)
-        if self._serving is None:
+            self.runtime.emit("row-damaged", table="meta", reason=str(damage))
+        self.runtime.persist((Write("meta", _MARK, None),), lambda reason: None)
+        if self.serving is None:
             self.rebuild()
         else:
-            self._runtime.emit("trees-kept", objects=self.objects)
+            self.runtime.emit("trees-kept", objects=self.objects)
         if not self._scheduled:
             self._scheduled = True
-            self._runtime.after(self._expiry, self.expire)
+            self.runtime.after(self._expiry, self.expire)
 
     def _written_down(self) -> Forest | None:
         raw = self._store.get("meta", _MARK)
@@ -260,13 +260,13 @@ class Trees:
     def put_away(self) -> None:
         """Write the trees down for the next life. Every record must be durable by now, and
         none may change any more."""
-        forest = self._serving
+        forest = self.serving
         if forest is None or not self._objects.settled:
             return
         counts = {p: count for p, count in sorted(forest.counts.items()) if count}
         rows = [Write("meta", _row(p), forest.of(p).dump()) for p in counts]
         mark = msgspec.msgpack.encode(_Mark(LEAVES, counts))
-        self._runtime.persist((*rows, Write("meta", _MARK, mark)), lambda reason: None)
+        self.runtime.persist((*rows, Write("meta", _MARK, mark)), lambda reason: None)
 
     # ---- making them anew
 
@@ -280,7 +280,7 @@ class Trees:
     def expire(self) -> None:
         """Begin to make the trees anew, as is done every `expiry` seconds."""
         self.rebuild()
-        self._runtime.after(self._expiry, self.expire)
+        self.runtime.after(self._expiry, self.expire)
 
     def scan_slice(self) -> None:
         """Read a slice of records into the trees that are being made."""
@@ -298,23 +298,23 @@ class Trees:
                     self.scan_on(_PAUSE)
                     return
         except ReadFailed as error:
-            self._runtime.emit("rebuild-failed", reason=str(error))
+            self.runtime.emit("rebuild-failed", reason=str(error))
             self.scan_on(_READ_AGAIN)
             return
         self._finish(coming)
 
     def scan_on(self, delay: float) -> None:
         """Read the next slice of records, `delay` seconds from now."""
-        self._runtime.after(delay, self.scan_slice)
+        self.runtime.after(delay, self.scan_slice)
 
     def _finish(self, coming: Forest) -> None:
-        before, self._serving, self._coming = self._serving, coming, None
+        before, self.serving, self._coming = self.serving, coming, None
         self.rebuilds += 1
-        self._runtime.emit("trees-rebuilt", objects=self.objects, boot=before is None)
+        self.runtime.emit("trees-rebuilt", objects=self.objects, boot=before is None)
         if before is not None and before.roots() != coming.roots():
             was, now = before.roots(), coming.roots()
             drifted = sorted(p for p in {*was, *now} if was.get(p) != now.get(p))
-            self._runtime.emit("tree-drift", partitions=drifted)
+            self.runtime.emit("tree-drift", partitions=drifted)
 
 
 def _row(partition: int) -> bytes:

@@ -60,11 +60,11 @@ class Identity:
     ) -> None:
         """`buffered`: writes of this life may be acknowledged before they are durable."""
         self.node = node
-        self._runtime = runtime
+        self.runtime = runtime
         self._store = store
         self._entropy = entropy
         self._drawn = 0
-        self._row = _IdentityRow(self._draw(), 0, buffered=buffered)
+        self.row = _IdentityRow(self._draw(), 0, buffered=buffered)
         self._next = 0
         #: an incarnation, and what its actors' names begin with
         self._named = (-1, "")
@@ -83,37 +83,37 @@ class Identity:
         try:
             raw = self._store.get("meta", _ROW)
         except Damaged as e:
-            self._runtime.emit("row-damaged", table="meta", reason=str(e))
+            self.runtime.emit("row-damaged", table="meta", reason=str(e))
             raw = None
         if raw is not None and intact:
             row = msgspec.msgpack.decode(raw, type=_IdentityRow)
             stale = row.leased if row.buffered else row.stale
-            self._row = _IdentityRow(
-                row.incarnation, row.leased, stale, self._row.buffered, row.lives
+            self.row = _IdentityRow(
+                row.incarnation, row.leased, stale, self.row.buffered, row.lives
             )
             self._next = row.leased
         elif raw is not None:
-            self._runtime.emit("new-incarnation", reason="the storage may be an old copy")
-        self._row.lives += 1
+            self.runtime.emit("new-incarnation", reason="the storage may be an old copy")
+        self.row.lives += 1
         self.renew(ready)
 
     def usable(self, actor: str) -> bool:
         """Whether a record may still be stamped under `actor`, which this node gave it."""
         incarnation, prefix = self._named
-        if incarnation != self._row.incarnation:
+        if incarnation != self.row.incarnation:
             prefix = self._prefix
-        return actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self._row.stale
+        return actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self.row.stale
 
     def distrust(self) -> None:
         """A write failed: it is unknown what is stored. Give up all epochs handed out."""
-        self._row.stale = self._next
+        self.row.stale = self._next
 
     def new_actor(self) -> str | None:
         """An actor that was never used; None while the lease is being renewed."""
-        if self._next >= self._row.leased:
+        if self._next >= self.row.leased:
             return None
         self._next += 1
-        if self._row.leased - self._next < _BLOCK // 2 and not self._renewing:
+        if self.row.leased - self._next < _BLOCK // 2 and not self._renewing:
             self.renew(lambda: None)
         return self.actor(self._next)
 
@@ -123,8 +123,8 @@ class Identity:
     @property
     def _prefix(self) -> str:
         incarnation, prefix = self._named
-        if incarnation != self._row.incarnation:
-            incarnation = self._row.incarnation
+        if incarnation != self.row.incarnation:
+            incarnation = self.row.incarnation
             prefix = f"{self.node}:{incarnation:x}:"
             self._named = incarnation, prefix
         return prefix
@@ -132,27 +132,27 @@ class Identity:
     def renew(self, then: Callable[[], None]) -> None:
         """Lease another block of epochs, then()."""
         self._renewing = True
-        row = msgspec.structs.replace(self._row, leased=self._row.leased + _BLOCK)
+        row = msgspec.structs.replace(self.row, leased=self.row.leased + _BLOCK)
 
         def stored(reason: str | None) -> None:
             self._renewing = False
-            if row.incarnation != self._row.incarnation:
+            if row.incarnation != self.row.incarnation:
                 self.renew(then)
             elif reason is None:
-                self._row.leased = row.leased
+                self.row.leased = row.leased
                 then()
             else:
-                self._runtime.emit("lease-failed", reason=reason)
-                self._runtime.after(1.0, lambda: self.renew(then))
+                self.runtime.emit("lease-failed", reason=reason)
+                self.runtime.after(1.0, lambda: self.renew(then))
 
-        self._runtime.persist((Write("meta", _ROW, msgspec.msgpack.encode(row)),), stored)
+        self.runtime.persist((Write("meta", _ROW, msgspec.msgpack.encode(row)),), stored)
 
     # ---- is this disk behind?
 
     @property
     def life(self) -> Life:
         """This life, as peers receive and remember it."""
-        return Life(self._row.incarnation, self._row.lives)
+        return Life(self.row.incarnation, self.row.lives)
 
     def met(self, node: str, life: Life) -> Life:
         """Remember the life of another node; what to answer it: the latest life of its
@@ -163,24 +163,24 @@ class Identity:
 
     def learn(self, latest: Life) -> None:
         """`latest`: the latest life of this node that a peer has met."""
-        if latest.incarnation == self._row.incarnation and latest.lives > self._row.lives:
-            self._begin_anew(f"a peer has met life {latest.lives}, this is {self._row.lives}")
+        if latest.incarnation == self.row.incarnation and latest.lives > self.row.lives:
+            self._begin_anew(f"a peer has met life {latest.lives}, this is {self.row.lives}")
 
     def look_at(self, clock: Mapping[str, Entry]) -> None:
         """See whether a clock from elsewhere knows an epoch that was not leased here."""
         if not clock:
             return
         incarnation, prefix = self._named
-        if incarnation != self._row.incarnation:
+        if incarnation != self.row.incarnation:
             prefix = self._prefix
         for actor in clock:
-            if actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self._row.leased:
-                self._begin_anew(f"another node knows {actor}, leased here is {self._row.leased:x}")
+            if actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self.row.leased:
+                self._begin_anew(f"another node knows {actor}, leased here is {self.row.leased:x}")
                 return
 
     def _begin_anew(self, reason: str) -> None:
-        self._runtime.emit("new-incarnation", reason=reason)
-        self._row = _IdentityRow(self._draw(), 0, 0, self._row.buffered, 1)
+        self.runtime.emit("new-incarnation", reason=reason)
+        self.row = _IdentityRow(self._draw(), 0, 0, self.row.buffered, 1)
         self._next = 0
         if not self._renewing:
             self.renew(lambda: None)
