@@ -100,7 +100,10 @@ def find(folders: Iterable[Path]) -> tuple[list[Part], list[Path]]:
         raise UsageError(str(damaged)) from damaged
     if not parts:
         where = ", ".join(map(str, empty))
-        raise UsageError(f"{where}: no {PLAN} is there or below, so no campaign was begun in it")
+        raise UsageError(
+            f"{where}: no {PLAN} is there or below, so no campaign was begun in it; name "
+            "folders that `dynamesis campaign --shard` wrote"
+        )
     return parts, empty
 
 
@@ -133,7 +136,7 @@ def same_campaign(parts: Iterable[Part]) -> list[Part]:
             if of(first.plan) != of(other.plan):
                 raise UsageError(
                     f"{other.title} is not of the same campaign as {first.title}: {what} "
-                    f"{of(other.plan)}, not {of(first.plan)}"
+                    f"{of(other.plan)}, not {of(first.plan)}; name the shards of one"
                 )
     by_shard: dict[Shard, Part] = {}
     for part in ordered:
@@ -182,7 +185,9 @@ def _runs_of_its_own(part: Part) -> None:
                 f"{run.number}; leave one of their lines"
             )
         if run.cell not in mine:
-            raise UsageError(f"{part.title}: run {run.number} is of {run.cell}, not of this shard")
+            raise UsageError(
+                f"{part.title}: run {run.number} is of {run.cell}, not of this shard; leave it out"
+            )
 
 
 def merge(parts: Sequence[Part], folder: Folder) -> JsonObject:

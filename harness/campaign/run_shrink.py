@@ -128,7 +128,9 @@ def _spec(folder: Folder, test: JsonObject) -> TestSpec:
     try:
         return TestSpec.of(test["spec"] if "spec" in test else _spec_before_0_2(test))
     except (UsageError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{folder / TEST}, field spec: {error}") from error
+        raise UsageError(
+            f"{folder / TEST}, field spec: {error}; run the test again, and shrink its folder"
+        ) from error
 
 
 def _spec_before_0_2(test: JsonObject) -> JsonObject:

@@ -43,7 +43,9 @@ def export(history: History, file: Path, fmt: str) -> None:
 def target_of(file: Path, fmt: str) -> Path:
     """Where the history of a file is exported to. Raises UsageError where that cannot be."""
     if str(file) in STDIN:
-        raise UsageError("--export: standard input has no file name to derive the target's from")
+        raise UsageError(
+            "--export: standard input has no file name to derive the target's from; give a file"
+        )
     name = file.with_suffix("") if file.suffix == ".gz" else file
     target = name.with_suffix(f".{fmt}")
     if os.path.lexists(target):

@@ -83,7 +83,7 @@ def _pool(dask: str | None, jobs: int) -> Callable[[], AbstractContextManager[Po
     if dask is None:
         return None
     if jobs != 1:
-        raise UsageError("--jobs: with --dask as many tests run concurrently as there are workers")
+        raise UsageError("--jobs: with --dask as many tests run as there are workers; leave it out")
     from dynamesis.harness.dask.pool import dask_pool
 
     return partial(dask_pool, dask)

@@ -64,4 +64,6 @@ def _written(path: Path) -> Written:
     try:
         return load(path.read_text(encoding="utf-8"), str(path), BESIDE)
     except (OSError, UnicodeDecodeError) as failure:
-        raise UsageError(f"--replay: {path} cannot be read ({failure})") from failure
+        raise UsageError(
+            f"--replay: {path} cannot be read ({failure}); name the folder of a failure"
+        ) from failure

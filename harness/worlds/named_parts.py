@@ -63,7 +63,8 @@ def target_options(target: Target, given: Iterable[str]) -> dict[str, str]:
         allowed_values = target.options[name].allowed
         if allowed_values and value not in allowed_values:
             raise UsageError(
-                f"--target-option: {name}: {value!r} is none of {', '.join(allowed_values)}"
+                f"--target-option: {name}: there is no {value!r}; "
+                f"allowed: {', '.join(allowed_values)}"
             )
         chosen[name] = value
     return chosen

@@ -368,7 +368,9 @@ def _replayed(options: TestOptions, path: Path) -> TestOptions:
     try:
         faults = load(path.read_text(encoding="utf-8"), str(path), fault_context(options))
     except (OSError, UnicodeDecodeError) as failure:
-        raise UsageError(f"--schedule: {path} cannot be read ({failure})") from failure
+        raise UsageError(
+            f"--schedule: {path} cannot be read ({failure}); name a schedule.yaml"
+        ) from failure
     except YamlError as malformed:
         raise UsageError(f"--schedule: {malformed}") from malformed
     return _named(options, faults)

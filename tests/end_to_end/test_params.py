@@ -30,7 +30,7 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(call: Call) -> None:
     ("given", "expected"),
     [
         ("zonez=1", "--param: 'zonez'; allowed keys: partitions, "),
-        ("n=2", "--param: n has a flag of its own, --n"),
+        ("n=2", "--param: n has a flag of its own; use --n"),
         ("zones=[1", "--param: zones: while parsing"),
         ("durability=never", "--param: durability: Invalid enum value 'never'"),
         ("zone_replicas={east: 9}", "--param: zone_replicas: 'east'"),

@@ -150,7 +150,7 @@ def test_a_target_that_cannot_be_loaded(
         ([f"--target={KV}", "--w=1"], "--w: only target dynamo has it, not kv"),
         ([f"--target={KV}", "--bin=/bin/true"], "--bin: target kv takes none"),
         ([f"--target={KV}", "--target-option=x=1"], "has no option 'x': it has sync"),
-        ([f"--target={KV}", "--target-option=sync=maybe"], "'maybe' is none of yes, no"),
+        ([f"--target={KV}", "--target-option=sync=maybe"], "there is no 'maybe'; allowed: yes, no"),
         ([f"--target={KV}", "--target-option=sync"], "is not NAME=VALUE"),
         ([f"--target={KV}", "--model=nothing"], "there is no 'nothing'; allowed: FILE.py:NAME"),
     ],

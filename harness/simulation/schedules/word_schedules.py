@@ -45,7 +45,7 @@ def word_of(text: str) -> Word:
     if wrong or not found:
         raise UsageError(
             f"--replay: {text[:60]!r} is not {PREFIX} and letters such as p0 k1 m1 g0: "
-            f"{wrong[0] if wrong else 'nothing'!r} is none of {', '.join(sorted(known))}"
+            f"{wrong[0] if wrong else 'nothing'!r}; allowed: {', '.join(sorted(known))}"
         )
     return found
 

@@ -96,7 +96,7 @@ def _param(given: str) -> tuple[str, Any]:
         raise UsageError(f"--param: {given!r} is not NAME=VALUE")
     if name in ("n", "r", "w", "sloppy"):
         raise UsageError(
-            f"--param: {name} has a flag of its own, --{name.replace('sloppy', 'strict')}"
+            f"--param: {name} has a flag of its own; use --{name.replace('sloppy', 'strict')}"
         )
     try:
         return name, yaml.safe_load(text)

@@ -67,7 +67,9 @@ def runtimes(given: str) -> tuple[NodeRuntime, NodeRuntime]:
     other = _runtime(path)
     mine, theirs = _asked(NodeRuntime()), _asked(other)
     if other.path and not theirs.root.startswith(os.path.realpath(path)):
-        raise UsageError(f"{_FLAG}: {path}: its package is not used, but the one in {theirs.root}")
+        raise UsageError(
+            f"{_FLAG}: {path}: its package is not used, but the one in {theirs.root}; name that"
+        )
     if theirs.protocol != mine.protocol:
         raise UsageError(
             f"{_FLAG}: {path} speaks protocol {theirs.protocol} and this version {mine.protocol}: "
@@ -91,10 +93,10 @@ def _runtime(path: Path) -> NodeRuntime:
             return NodeRuntime("", sys.executable, (str(folder),), other=True)
     if path.is_file() and os.access(path, os.X_OK):
         return NodeRuntime("", str(path), (), other=True)
-    what = "a folder with neither" if path.is_dir() else "not there: expected"
+    what = "a folder without" if path.is_dir() else "not there: expected"
     raise UsageError(
         f"{_FLAG}: {path} is {what} bin/python (a virtual environment), .typing/dynamesis (a "
-        "checkout) or dynamesis/cluster (the package)"
+        "checkout) or dynamesis/cluster (the package); name one of these"
     )
 
 
@@ -117,5 +119,6 @@ def _asked(runtime: NodeRuntime) -> _Answer:
         lines = answer.stderr.splitlines() if isinstance(failure, IndexError) else []
         why = lines[-1] if lines else f"{type(failure).__name__}: {failure}"
         raise UsageError(
-            f"{_FLAG}: {' '.join([runtime.python, *runtime.path])} has no node of Dynamesis: {why}"
+            f"{_FLAG}: {' '.join([runtime.python, *runtime.path])} has no node of Dynamesis: "
+            f"{why}; name a virtual environment or checkout that has"
         ) from failure

@@ -90,7 +90,8 @@ class MaelstromTarget(Target):
             other._argv()
         except ValueError as unclear:
             raise UsageError(
-                f"--bin: {other._bin!r} is not a command line ({unclear})"
+                f"--bin: {other._bin!r} is not a command line ({unclear}); "
+                "write one that a shell takes"
             ) from unclear
         other._workload = str(values.get("workload") or "")
         other._seed = int(values.get("seed") or 0)
