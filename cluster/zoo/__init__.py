@@ -49,7 +49,7 @@ _ONE_COPY = ("--n=1", "--r=1", "--w=1")
 #: of them writes before it has received it.
 _FORGETFUL = ("--keys=100", "--rate=300", "--option=blind=1")
 #: Each key has more coordinators than a clock of 10 actors can name.
-_ELEVEN = ("--nodes=11", "--n=11", "--links=direct", "--concurrency=22")
+_ELEVEN = ("--nodes=11", "--n=11", "--concurrency=22")
 
 BUGS: dict[str, Bug] = {
     # ---- versions
@@ -90,7 +90,7 @@ BUGS: dict[str, Bug] = {
         workload="blind",
         anomalies=("lost-write", "divergence", "duplicate-dot"),
         options=(
-            *("--keys=5", "--rate=300", "--option=blind=1"),
+            *("--keys=8", "--rate=600", "--concurrency=40", "--option=blind=1"),
             "--param=durability=buffered",
             "--param=buffer_interval=2",
             "--time-limit=30s",
@@ -102,15 +102,15 @@ BUGS: dict[str, Bug] = {
         nemesis="none",
         workload="register",
         anomalies=("false-sibling", "resurrection"),
-        options=_ELEVEN,
+        options=(*_ELEVEN, "--links=direct"),
     ),
     "prune-in-repair": Bug(
         versions.PruneInRepair,
         "read repair cuts the clocks that it writes to 10 actors",
-        nemesis="none",
+        nemesis="link.jitter",
         workload="hot-key",
         anomalies=("divergence", "unbounded", "resurrection", "false-sibling"),
-        options=(*_ELEVEN, "--time-limit=16s"),
+        options=(*_ELEVEN, "--links=embedded", "--time-limit=16s"),
     ),
     "self-merge": Bug(
         versions.SelfMerge,
@@ -293,6 +293,7 @@ BUGS: dict[str, Bug] = {
         nemesis="cut,kill",
         workload="register",
         anomalies=("stuck", "divergence", "misplaced"),
+        options=("--time-limit=20s",),
     ),
     "hint-key-collision": Bug(
         hints.HintKeyCollision,
@@ -321,7 +322,7 @@ BUGS: dict[str, Bug] = {
         nemesis="cut,membership.leave",
         workload="bulk",
         anomalies=("lost-write",),
-        options=(*_ONE_COPY, "--time-limit=15s"),
+        options=(*_ONE_COPY, "--rate=300", "--time-limit=20s"),
     ),
     # ---- transfers
     "handoff-overwrites": Bug(
@@ -366,7 +367,7 @@ BUGS: dict[str, Bug] = {
     "aae-no-rehash": Bug(
         antientropy.AaeNoRehash,
         "what repair writes is not hashed",
-        nemesis="wipe",
+        nemesis="wipe.old-disk",
         workload="register",
         anomalies=("unbounded", "stuck"),
     ),
@@ -380,7 +381,7 @@ BUGS: dict[str, Bug] = {
     "aae-dirty-tree": Bug(
         antientropy.AaeDirtyTree,
         "after a crash the trees of before it are taken up",
-        nemesis="kill",
+        nemesis="kill.loop",
         workload="register",
         anomalies=("divergence", "stuck", "unbounded"),
     ),

@@ -116,15 +116,18 @@ def kill_after_stop(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], 
 
 def kill_again(most: int, least_ms: int, most_ms: int) -> Draw:
     """A node is killed, and up to `most` times more, `least_ms` to `most_ms` after it was started
-    again: short gaps are as likely as long ones, power of two by power of two."""
+    again: short gaps are as likely as long ones, power of two by power of two. The lives of one
+    fault are about as long: what a life does that is cut short, the next one gets to do again."""
 
     def draw(rng: Rng, context: FaultContext) -> tuple[list[FaultValue], Rng]:
         nodes, rng = victim(rng, context)
         count, rng = rng.between(1, most)
+        exponent, rng = rng.uniform(math.log(least_ms), math.log(most_ms))
+        longest = math.exp(exponent)
         gaps: list[int] = []
         for _ in range(count):
-            exponent, rng = rng.uniform(math.log(least_ms), math.log(most_ms))
-            gaps.append(round(math.exp(exponent)))
+            gap, rng = rng.uniform(longest / 2, longest)
+            gaps.append(max(least_ms, round(gap)))
         return [KillFault(nodes=nodes, again_ms=gaps)], rng
 
     return draw

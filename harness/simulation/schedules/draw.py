@@ -37,7 +37,7 @@ from dynamesis.workloads.delete import DELETE
 from dynamesis.workloads.outside import outside
 
 #: A change of it changes what every token means (token.py).
-VERSION = 5
+VERSION = 6
 #: How often another drawing is tried, where one makes no sense.
 _TRIES = 40
 #: s of load
