@@ -56,6 +56,12 @@ class ModelOptions:
     eventual: bool = False
     test: Mapping[str, Any] | None = None
 
+    def given(self) -> list[str]:
+        """The names of the fields that are not as they are by default."""
+        default = ModelOptions()
+        names = [field.name for field in fields(self)]
+        return [name for name in names if getattr(self, name) != getattr(default, name)]
+
 
 @dataclass(frozen=True)
 class Model:

@@ -64,8 +64,8 @@ class Listener:
         clients_prove: bool = False,
         tls: ssl.SSLContext | None = None,
         *,
-        gone: Callable[[int], None] = lambda channel: None,
-        greeted: Callable[[str], None] = lambda peer: None,
+        gone: Callable[[int], None],
+        greeted: Callable[[str], None],
         reserved: int = RESERVED,
     ) -> None:
         """`known` are the nodes that may connect; `numbers` gives each connection its

@@ -161,6 +161,8 @@ class NodeServer:
             self._ask,
             emit,
             *guarded,
+            gone=_nothing_asked,
+            greeted=_not_linked,
             reserved=ADMIN_RESERVED,
         )
         self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, outbound)
@@ -376,6 +378,14 @@ class NodeServer:
         sys.stderr.write(text)
         sys.stderr.flush()
         os._exit(EXIT_CRASHED)
+
+
+def _nothing_asked(channel: int) -> None:
+    """Do nothing: what came by the admin port is answered before it is known who has gone."""
+
+
+def _not_linked(peer: str) -> None:
+    """Do nothing: nodes link up by the data port."""
 
 
 def _belonging(params: Params) -> dict[str, str | int]:

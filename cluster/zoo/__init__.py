@@ -90,10 +90,10 @@ BUGS: dict[str, Bug] = {
         workload="blind",
         anomalies=("lost-write", "divergence", "duplicate-dot"),
         options=(
-            *("--keys=8", "--rate=600", "--concurrency=40", "--option=blind=1"),
+            *("--keys=3", "--rate=200", "--concurrency=40", "--option=blind=0.3"),
             "--param=durability=buffered",
             "--param=buffer_interval=2",
-            "--time-limit=30s",
+            "--time-limit=24s",
         ),
     ),
     "prune-clock": Bug(

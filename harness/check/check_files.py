@@ -31,6 +31,10 @@ from rich.console import Console
 _ELLE = {"valid": "true", "invalid": "false", "unknown": "unknown"}
 
 
+#: flags that are not named as the field of ModelOptions
+_FLAGS = {"negative_balances": "--allow-negative-balances"}
+
+
 @dataclass(frozen=True)
 class Request:
     """The options of `dynamesis check`, beside the histories."""
@@ -57,10 +61,8 @@ class Request:
     ) -> Request:
         """Raises UsageError for what makes no sense."""
         if model is None and options != ModelOptions():
-            raise UsageError(
-                "--consistency-models, --anomalies, --assume, --linearizable, --total-amount, "
-                "--allow-negative-balances, --initial, --at-least-once and --fifo need --model"
-            )
+            given = ", ".join(_FLAGS.get(n, f"--{n.replace('_', '-')}") for n in options.given())
+            raise UsageError(f"{given}: of a model; give --model too, or leave it out")
         if export is not None:
             one_of("--export", export, WRITERS)
         if junit is not None:

@@ -8,6 +8,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from dynamesis.harness.links.base import Incident
 from dynamesis.harness.local_cluster.local_cluster import STATE, LocalCluster, up
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.targets.capabilities import Processes
@@ -38,13 +39,17 @@ def keep_up(spec: TestSpec, target: DynamoTarget, store: Path, spares: tuple[str
         spares=spares,
     )
     try:
-        with build(plan, print) as world:
+        with build(plan, print, _restarted) as world:
             authority = None if topology.tls is None else str(topology.tls.ca)
             asyncio.run(_serve(world, store, target.secret, authority))
     finally:
         state.unlink(missing_ok=True)
         shutil.rmtree(root, ignore_errors=True)
     return 0
+
+
+def _restarted(what: Incident) -> None:
+    print(f"{what['server']} of the links was started again: {what['reason']}", flush=True)
 
 
 async def _serve(world: TestEnvironment, store: Path, secret: str, authority: str | None) -> None:

@@ -125,7 +125,7 @@ MEMBERS: tuple[Member, ...] = (
     Member("kill.loop", "SIGKILL a node again and again", draws.kill(draws.victim, times=3),
            weight=1),
     Member("kill.again", "SIGKILL a node, and again as soon as it is back, after short gaps",
-           draws.kill_again(4, 1, 800), weight=1),
+           draws.kill_again(4, 30, 800), weight=1),
     Member("kill.graceful", "SIGTERM a node, start it again",
            draws.kill(draws.victim, signal="SIGTERM"), weight=1, needs=_STOP),
     Member("kill.after-pause", "SIGSTOP a node, and SIGKILL it while it is stopped",

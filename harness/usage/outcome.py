@@ -54,7 +54,8 @@ def _unexpected(program: str, error: Exception) -> int:
     if isinstance(error, ParserError):
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "dynamesis"
-        return complain(path, error.format_message(), USAGE)
+        what = error.format_message().rstrip(".")
+        return complain(path, f"{what}; see {path} --help", USAGE)
     if (lacking := shortage(error)) is not None:
         return complain(program, lacking, ENVIRONMENT)
     traceback.print_exception(error)

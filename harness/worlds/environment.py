@@ -136,7 +136,7 @@ class TestEnvironment:
 def build(
     plan: EnvironmentSpec,
     say: Callable[[str], None],
-    on_incident: Callable[[Incident], None] = lambda what: None,
+    on_incident: Callable[[Incident], None],
 ) -> Iterator[TestEnvironment]:
     """When the context ends, every process of it is gone and its ports are free. Raises
     EnvironmentFailed."""

@@ -78,7 +78,7 @@ def test_the_initial_value_may_be_in_test_json(tmp_path: Path) -> None:
     ("arguments", "expected"),
     [
         (("-m", "set", "--initial", "0"), "model set takes no initial"),
-        (("--initial", "0"), "--at-least-once and --fifo need --model"),
+        (("--initial", "0"), "--initial: of a model; give --model too"),
         (("-m", "register", "--initial", "[1"), "--initial: expected one value in JSON or EDN"),
         (("-m", "register", "--initial", "1 2"), "--initial: expected one value in JSON or EDN"),
         (("-m", "bank", "--total-amount", "ten"), "--total-amount: expected a number, got 'ten'"),

@@ -87,7 +87,15 @@ async def test_a_reader_has_a_time_in_which_to_read_some(monkeypatch: pytest.Mon
 
     mine = Hello("n1", "dynamesis")
     port = Listener(
-        mine, {}, DATA, NODE_LIMIT, count(1), deliver, lambda e, **kw: events.append((e, kw))
+        mine,
+        {},
+        DATA,
+        NODE_LIMIT,
+        count(1),
+        deliver,
+        lambda e, **kw: events.append((e, kw)),
+        gone=lambda channel: None,
+        greeted=lambda peer: None,
     )
     with reserve(1) as ports:
         address = f"127.0.0.1:{ports.take()}"
@@ -161,6 +169,8 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
         count(1),
         lambda inbound, message: asked.append(message),
         lambda event, **fields: events.append(event),
+        gone=lambda channel: None,
+        greeted=lambda peer: None,
     )
     with reserve(1) as ports:
         address = f"127.0.0.1:{ports.take()}"

@@ -31,7 +31,17 @@ async def listening() -> AsyncIterator[tuple[Listener, str, list[Message]]]:
         asked.append(message)
 
     mine = Hello("n1", "dynamesis")
-    port = Listener(mine, {}, DATA, NODE_LIMIT, count(1), deliver, lambda *a, **kw: None)
+    port = Listener(
+        mine,
+        {},
+        DATA,
+        NODE_LIMIT,
+        count(1),
+        deliver,
+        lambda *a, **kw: None,
+        gone=lambda channel: None,
+        greeted=lambda peer: None,
+    )
     with reserve(1) as ports:
         address = f"127.0.0.1:{ports.take()}"
         await port.bind(address)

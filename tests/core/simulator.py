@@ -435,7 +435,7 @@ class Simulator:
 
 def idle_runtime() -> Runtime:
     """A runtime without a node around it."""
-    return Runtime(on_outcome=lambda peer, failure: None)
+    return Runtime(on_answer=lambda peer: None, on_failure=lambda peer, why: None)
 
 
 def alone(node: str) -> Membership:

@@ -59,11 +59,8 @@ class Assembly:
     def _build_base(self, params: Params, entropy: int) -> None:
         """Build what all other parts use."""
         self.runtime = self.parts.runtime(
-            on_outcome=lambda peer, failure: (
-                self.detector.contacted(peer)
-                if failure is None
-                else self.detector.outcome(peer, failure)
-            )
+            on_answer=lambda peer: self.detector.contacted(peer),
+            on_failure=lambda peer, failure: self.detector.outcome(peer, failure),
         )
         self.wall_watch = WallWatch(self.runtime)
         self.rules = self.parts.rules(params.n, params.weights, params.zones, params.zone_replicas)
@@ -103,6 +100,7 @@ class Assembly:
             params.buffer_interval,
             on_change=self.object_changed,
             on_damage=lambda row: self.trees.damaged(row),
+            on_undone=_not_counted,
             limit=limit,
             label=object_label,
         )
@@ -117,6 +115,7 @@ class Assembly:
             params.buffer_interval,
             on_change=self.hint_changed,
             on_damage=_not_compared,
+            on_undone=lambda row: self.hints.undone(row),
             limit=limit,
             label=hint_label,
         )
@@ -378,6 +377,10 @@ class Assembly:
         awaited = self.view.holds(target, partition) and target not in self.view.gone
         owners = (target,) if awaited else self.view.primaries(partition)
         return owners if all(map(self.detector.healthy, owners)) else ()
+
+
+def _not_counted(row: Row) -> None:
+    """Do nothing: how many were kept is counted of hints alone."""
 
 
 def _not_compared(row: Row) -> None:

@@ -39,7 +39,6 @@ class Node(Assembly):
     def __init__(self, params: Params, store: Reader, entropy: int) -> None:
         super().__init__(params, store, entropy)
         self.runtime.expect(params.request_timeout, params.replica_timeout)
-        self.runtime.on_answer = self.detector.contacted
         self.admin = Admin(self)
         self.dispatch = Dispatch(self, UsualReplica(self) if self.is_usual() else None)
         self._stopped = False

@@ -46,7 +46,6 @@ class Hints:
         self._node = node
         self._runtime = runtime
         self.records = records
-        records.on_undone = self._undone
         self._interval = interval
         self._timeout = timeout
         #: target -> key -> (size, since when), oldest first
@@ -87,7 +86,7 @@ class Hints:
             if not self._targets[key]:
                 del self._targets[key]
 
-    def _undone(self, hint: Row) -> None:
+    def undone(self, hint: Row) -> None:
         """A hint could not be stored: what it was for was refused, and it was never kept."""
         target, key = split_hint(hint)
         self.kept -= key in self._waiting.get(target, {})

@@ -73,8 +73,11 @@ def _ended(outcome: Answer | Failure) -> None:
 class Runtime:
     """Effects out, continuations back. `now` is the shell's clock, in seconds."""
 
-    def __init__(self, on_outcome: Callable[[str, Failure | None], None]) -> None:
-        """`on_outcome(peer, failure)` is called when a call ends; failure None: with an answer."""
+    def __init__(
+        self, *, on_answer: Callable[[str], None], on_failure: Callable[[str, Failure], None]
+    ) -> None:
+        """`on_answer(peer)` is called when a call ends with an answer, `on_failure(peer, why)` when
+        it ends without one."""
         self.now = 0.0
         #: wall time in ms, as wrong as the machine's clock
         self.wall = 0
@@ -98,9 +101,8 @@ class Runtime:
         self._soon: deque[Callable[[], None]] = deque()
         #: event, code -> when it was last logged, and how often it has happened since
         self._noted: dict[tuple[str, Any], tuple[float, int]] = {}
-        self.on_outcome = on_outcome
-        #: the same for an answer alone
-        self.on_answer: Callable[[str], None] = lambda peer: on_outcome(peer, None)
+        self.on_answer = on_answer
+        self.on_failure = on_failure
 
     # ---- towards the shell
 
@@ -296,7 +298,7 @@ class Runtime:
         # its timer is kept until it is due: what waited for the answer need not be
         done, call.done, call.live = call.done, _ended, False
         if type(outcome) is str:
-            self.on_outcome(call.peer, outcome)
+            self.on_failure(call.peer, outcome)
         else:
             self.on_answer(call.peer)
         done(outcome)

@@ -67,12 +67,14 @@ class RecordTable:
         *,
         on_change: Callable[[Row, Record | None, Record | None], None],
         on_damage: Callable[[Row], None],
+        on_undone: Callable[[Row], None],
         limit: SiblingLimit,
         label: Callable[[Row], dict[str, object]],
     ) -> None:
         """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
         Buffer. `on_change(row, old, new)` is called for each change as it is made,
-        `on_damage(row)` when a row is found damaged; `limit`: on what a stamp may leave; `label`:
+        `on_damage(row)` when a row is found damaged, `on_undone(row)` when its first change could
+        not be stored, so that it is gone again; `limit`: on what a stamp may leave; `label`:
         how a row is named in the event log."""
         self.table = table
         self.buffer = Buffer[Record](
@@ -92,8 +94,7 @@ class RecordTable:
         self.identity = identity
         self.on_change = on_change
         self.on_damage = on_damage
-        #: called with a row whose first change could not be stored, so that it is gone again
-        self.on_undone: Callable[[Row], None] = lambda row: None
+        self.on_undone = on_undone
         self.limit = limit
         self.label = label
 

@@ -31,6 +31,7 @@ def run(
 
     spec, target = topology(replace(spec, target=DYNAMO))
     nodes = spec.nodes or 0
+    within("--nodes", nodes, 1, MOST_NODES)
     within("--spare", spare, 0, MOST_NODES - nodes)
     require_ports(target, spec.links, nodes + spare, spec.port_base)
     return keep_up(spec, target, store, tuple(f"n{nodes + 1 + i}" for i in range(spare)))

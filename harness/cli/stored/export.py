@@ -25,6 +25,6 @@ def run(
     from dynamesis.harness.usage.exits import VALID, UsageError
 
     if not perfetto:
-        raise UsageError("export: name a form: --perfetto")
+        raise UsageError("--perfetto: missing, the one form that there is; give it")
     print(save_trace(folder, output))
     return VALID

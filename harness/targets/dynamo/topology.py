@@ -22,6 +22,10 @@ from dynamesis.harness.usage.values import one_of
 
 #: Ring partitions.
 PARTITIONS = 64
+#: what --param takes: the rest has a flag of its own, or is the cluster's own business
+_PARAMS = {field.name for field in fields(Params)} - {
+    *("node", "members", "seeds", "cluster", "secret", "n", "r", "w", "sloppy")
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def _param(given: str) -> tuple[str, Any]:
         raise UsageError(
             f"--param: {name} has a flag of its own; use --{name.replace('sloppy', 'strict')}"
         )
+    one_of("--param", name, _PARAMS)
     try:
         return name, yaml.safe_load(text)
     except yaml.YAMLError as malformed:

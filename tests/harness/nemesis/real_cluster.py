@@ -94,7 +94,7 @@ async def open_scene(
         starts=frozenset((*starts, "start-load")),
         **plan,
     )
-    with build(wanted, print) as world:
+    with build(wanted, print, lambda what: None) as world:
         try:
             await world.links.start(world.routes)
             await world.store.processes.start_all()
