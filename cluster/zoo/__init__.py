@@ -90,8 +90,8 @@ BUGS: dict[str, Bug] = {
         workload="blind",
         anomalies=("lost-write", "divergence", "duplicate-dot"),
         options=(
-            *("--keys=3", "--rate=200", "--concurrency=40", "--option=blind=0.3"),
-            "--param=durability=buffered",
+            *("--keys=3", "--rate=100", "--concurrency=40", "--option=blind=1"),
+            *("--param=max_siblings=2000", "--param=durability=buffered"),
             "--param=buffer_interval=2",
             "--time-limit=24s",
         ),

@@ -19,9 +19,9 @@ from dynamesis.cluster.core.storage.row_keys import Row
 class _Unopposed(TombstoneReaper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.ping = self._answered_at_once
+        self.ping = self._answered_immediately
 
-    def _answered_at_once(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
+    def _answered_immediately(self, peer: str, done: Callable[[Answer | Failure], None]) -> None:
         self.runtime.soon(lambda: done(ReapReply(0, ())))
 
     def put(self, member: str, question: Reap, vote: Vote) -> None:

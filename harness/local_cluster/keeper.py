@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from dynamesis.harness.links.base import Incident
 from dynamesis.harness.local_cluster.local_cluster import STATE, LocalCluster, up
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.targets.capabilities import Processes
@@ -48,7 +48,7 @@ def keep_up(spec: TestSpec, target: DynamoTarget, store: Path, spares: tuple[str
     return 0
 
 
-def _restarted(what: Incident) -> None:
+def _restarted(what: Mapping[str, object]) -> None:
     print(f"{what['server']} of the links was started again: {what['reason']}", flush=True)
 
 

@@ -8,15 +8,15 @@ from typing import Any
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.interval import interval
 
-Results = Mapping[str, Any]
+CampaignResults = Mapping[str, Any]
 
 
-def unfinished(results: Results) -> list[JsonObject]:
+def unfinished(results: CampaignResults) -> list[JsonObject]:
     """The shards of a merged campaign that are missing, died, or were interrupted."""
     return [row for row in results.get("shards") or () if row["state"] != "complete"]
 
 
-def shard_text(row: Results) -> str:
+def shard_text(row: CampaignResults) -> str:
     """`shard 2/3 died: 4 of 9 tests were not run`"""
     verb = {"missing": "is missing", "died": "died", "interrupted": "was interrupted"}
     how = verb.get(row["state"], "is complete")
@@ -24,13 +24,13 @@ def shard_text(row: Results) -> str:
     return f"shard {row['shard']} {how}: {left}"
 
 
-def omitted(results: Results) -> list[Any]:
+def omitted(results: CampaignResults) -> list[Any]:
     """The cells that should have been run and were not."""
     names = results.get("omitted") or {}
     return [cell for cell in results["cells"] if cell["cell"] in names]
 
 
-def rate_text(rate: Results | None) -> str:
+def rate_text(rate: CampaignResults | None) -> str:
     """`33% of 9 reruns, 95% interval 12% to 65%`, and whether that is as narrow as was wanted."""
     if not rate or not rate["tried"]:
         return ""
@@ -49,7 +49,7 @@ def _between(low: float, high: float) -> str:
     return f"95% interval {low:.0%} to {high:.0%}"
 
 
-def lines(results: Results) -> list[str]:
+def lines(results: CampaignResults) -> list[str]:
     """The lines that the summary in Markdown has of this."""
     found: list[str] = []
     if results.get("ended_by"):
@@ -64,7 +64,7 @@ def lines(results: Results) -> list[str]:
     return found
 
 
-def _row(row: Results) -> str:
+def _row(row: CampaignResults) -> str:
     cells = (row["shard"], row["state"], row["verdict"], row["tests"], len(row["not_run"]),
              row["host"], row["start"])  # fmt: skip
     return f"| {' | '.join('' if each is None else str(each) for each in cells)} |"

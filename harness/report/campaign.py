@@ -23,12 +23,15 @@ from dynamesis.harness.report.pictures.trend import trend_chart
 from dynamesis.harness.report.words import clip, code, inert, shown
 from dynamesis.harness.results.documents import JsonObject
 
-Results = Mapping[str, Any]
+CampaignResults = Mapping[str, Any]
 News = Mapping[str, list[Any]]
 
 
 def index(
-    results: Results, news: News, compared: str | None = None, site: Results | None = None
+    results: CampaignResults,
+    news: News,
+    compared: str | None = None,
+    site: CampaignResults | None = None,
 ) -> str:
     """The index page, self-contained but for its links to the tests' own pages. `compared`:
     when the campaign began that the news are news to; None if there is none. In a zoo a test
@@ -87,7 +90,7 @@ def _tables(cells: list[Any]) -> dict[str, JsonObject]:
     return tables
 
 
-def junit(results: Results) -> str:
+def junit(results: CampaignResults) -> str:
     """A test case a cell: invalid is a failure, unknown and whatever ended otherwise are
     errors, and so is what should have been run and was not; what cannot be run is skipped. A shard
     that is missing, died, or was interrupted is an error too."""
@@ -143,7 +146,9 @@ def describe(cell: Mapping[str, Any]) -> str:
     return cell["why"][0] if cell["why"] else ""
 
 
-def summary(results: Results, news: News, compared: str | None, site: Results | None = None) -> str:
+def summary(
+    results: CampaignResults, news: News, compared: str | None, site: CampaignResults | None = None
+) -> str:
     """A summary in Markdown. `compared`: when the last one began; `site`: what nightly() made of
     it, for what comes last."""
     counts = ", ".join(
@@ -169,7 +174,7 @@ def summary(results: Results, news: News, compared: str | None, site: Results | 
     return "\n".join(lines) + "\n"
 
 
-def _skipped(results: Results) -> list[Any]:
+def _skipped(results: CampaignResults) -> list[Any]:
     """The cells that cannot be."""
     left = results.get("omitted") or {}
     idle = [cell for cell in results["cells"] if cell["verdict"] == "not run" and cell["why"]]

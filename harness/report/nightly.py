@@ -14,7 +14,7 @@ from dynamesis.harness.report.words import code, inert
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.interval import interval
 
-Results = Mapping[str, Any]
+CampaignResults = Mapping[str, Any]
 News = Mapping[str, Sequence[Mapping[str, Any]]]
 
 #: nights that are looked back upon
@@ -24,7 +24,10 @@ _ORDER = ("invalid", "error", "unknown", "valid", "not run")
 
 
 def nightly(
-    results: Results, news: News, before: Sequence[Results] = (), zoo: Results | None = None
+    results: CampaignResults,
+    news: News,
+    before: Sequence[CampaignResults] = (),
+    zoo: CampaignResults | None = None,
 ) -> JsonObject:
     """`before`: the campaigns of this name until then, oldest first; `zoo`: a zoo.json."""
     nights = [*before[-NIGHTS:], results]
@@ -48,7 +51,7 @@ def nightly(
     }
 
 
-def matrix(cells: Iterable[Results]) -> list[JsonObject]:
+def matrix(cells: Iterable[CampaignResults]) -> list[JsonObject]:
     """A row for each configuration, workload and nemesis: how many seeds failed of how many."""
     found: dict[tuple[str, str, str], JsonObject] = {}
     for cell in cells:
@@ -61,7 +64,7 @@ def matrix(cells: Iterable[Results]) -> list[JsonObject]:
     return list(found.values())
 
 
-def flaky(nights: Iterable[Results]) -> list[JsonObject]:
+def flaky(nights: Iterable[CampaignResults]) -> list[JsonObject]:
     """The cells that failed in some of their runs and were valid in others, most often first:
     {cell, failed, tried, rate, low, high, nights}, low to high being the 95% interval of the rate.
     Runs that were unknown do not count."""
@@ -77,7 +80,7 @@ def flaky(nights: Iterable[Results]) -> list[JsonObject]:
     return sorted(some, key=lambda each: -each["rate"])
 
 
-def night(results: Results) -> JsonObject:
+def night(results: CampaignResults) -> JsonObject:
     """One night in a row of figures: {start, verdict, counts, p99_ms, converged_s, minutes}."""
     measures = results.get("measures")
     measures = measures if isinstance(measures, dict) else {}
@@ -93,7 +96,7 @@ def night(results: Results) -> JsonObject:
     }
 
 
-def bugs(zoo: Results) -> JsonObject:
+def bugs(zoo: CampaignResults) -> JsonObject:
     """The zoo's table: {start, mode, rows}, a row for each bug: by what it was caught, how often,
     after how many s."""
     rows = zoo.get("bugs")
@@ -109,7 +112,7 @@ def bugs(zoo: Results) -> JsonObject:
     }
 
 
-def markdown(site: Results) -> list[str]:
+def markdown(site: CampaignResults) -> list[str]:
     """The lines that the summary has of this, below what is new, still failing and fixed."""
     lines = ["", "## Flaky", ""]
     lines += [_flaky_line(each) for each in site["flaky"]] or ["none"]
@@ -127,7 +130,7 @@ def markdown(site: Results) -> list[str]:
     return lines + (_zoo_lines(site["zoo"]) if site["zoo"] else [])
 
 
-def _zoo_lines(zoo: Results) -> list[str]:
+def _zoo_lines(zoo: CampaignResults) -> list[str]:
     lines = ["", f"## The zoo, {zoo['mode']}, {zoo['start']}", "", "| bug | caught | by |",
              "|---|---|---|"]  # fmt: skip
     for bug in zoo["rows"]:
@@ -141,13 +144,13 @@ def _row(*cells: object) -> str:
     return f"| {' | '.join(shown)} |"
 
 
-def _flaky_line(each: Results) -> str:
+def _flaky_line(each: CampaignResults) -> str:
     of = f"{each['failed']} of {each['tried']} runs"
     between = interval_text(each["failed"], each["tried"])
     return f"- {code(each['cell'])}: {each['rate']:.0%} ({of}), {between}"
 
 
-def _failure(cell: Results) -> JsonObject:
+def _failure(cell: CampaignResults) -> JsonObject:
     names = ("cell", "verdict", "anomalies", "failed", "tried", "rate", "why", "command", "folder")
     return {name: cell.get(name) for name in names}
 
@@ -161,7 +164,7 @@ def _rate(name: str, verdicts: Sequence[str], nights: int) -> JsonObject:
     return found | {"low": low, "high": high, "nights": nights}
 
 
-def _cells(results: Results) -> list[Any]:
+def _cells(results: CampaignResults) -> list[Any]:
     cells = results.get("cells")
     return (
         [c for c in cells if isinstance(c, dict) and "cell" in c] if isinstance(cells, list) else []

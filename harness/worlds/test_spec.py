@@ -240,8 +240,9 @@ class TestSpec:
 
     def __post_init__(self) -> None:
         """Values are taken as Python has them (`time_limit=10`, `nemesis=["cut", "kill"]`) or
-        as the command line does (`time_limit="10s"`, `nemesis="cut,kill"`). Raises
-        UsageError for one that is not allowed."""
+        as the command line does (`time_limit="10s"`, `nemesis="cut,kill"`); a type checker
+        wants the field's own type, and takes the others from `run_test`. Raises UsageError for
+        one that is not allowed."""
         for name, flag in self.flags().items():
             object.__setattr__(self, name, flag.read(getattr(self, name)))
 

@@ -9,7 +9,7 @@ from dynamesis.harness.campaign.journal import CellRun
 from dynamesis.harness.report.summary import STYLES
 from rich.text import Text
 
-Results = Mapping[str, Any]
+ZooResults = Mapping[str, Any]
 
 _GOOD, _BAD, _OPEN = STYLES["valid"], STYLES["invalid"], STYLES["unknown"]
 
@@ -27,14 +27,14 @@ def ended(run: CellRun) -> Text:
     return text
 
 
-def markdown(results: Results) -> str:
+def markdown(results: ZooResults) -> str:
     """Bug by bug: caught or not, by what, how soon; then what escaped, the false alarms, and
     the first proof of each."""
     return "\n".join([*_head(results), *_table(results), *_escaped(results), *_alarms(results),
                       *_proofs(results)]) + "\n"  # fmt: skip
 
 
-def _head(results: Results) -> Iterator[str]:
+def _head(results: ZooResults) -> Iterator[str]:
     bugs, clean = results["bugs"], results["clean"]
     caught = sum(bug["caught"] for bug in bugs)
     valid = sum(test["verdict"] == "valid" for test in clean)
@@ -49,7 +49,7 @@ def _head(results: Results) -> Iterator[str]:
     yield f"Again: `{results['command']}`"
 
 
-def _table(results: Results) -> Iterator[str]:
+def _table(results: ZooResults) -> Iterator[str]:
     yield ""
     yield "| bug | what is wrong | under | caught | by | median s | worst s |"
     yield "|---|---|---|---|---|---|---|"
@@ -61,14 +61,14 @@ def _table(results: Results) -> Iterator[str]:
         yield "| " + " | ".join(map(str, cells)) + " |"
 
 
-def _caught(results: Results, bug: Mapping[str, Any]) -> str:
+def _caught(results: ZooResults, bug: Mapping[str, Any]) -> str:
     word = "yes" if bug["caught"] else "no"
     if results["mode"] == "storm":
         return f"{word}, {bug['tried']} tests"
     return f"{word}, {bug['catches']} of {bug['tried']} seeds"
 
 
-def _escaped(results: Results) -> Iterator[str]:
+def _escaped(results: ZooResults) -> Iterator[str]:
     yield from ("", "## Escaped", "")
     escaped = [bug for bug in results["bugs"] if not bug["caught"]]
     for bug in escaped:
@@ -84,7 +84,7 @@ def _outcome(test: Mapping[str, Any]) -> str:
     return f"{test['verdict']} after {test['seconds']} s{': ' if found else ''}{found}"
 
 
-def _alarms(results: Results) -> Iterator[str]:
+def _alarms(results: ZooResults) -> Iterator[str]:
     yield from ("", "## False alarms", "")
     bad = [test for test in results["clean"] if test["verdict"] in ("invalid", "error")]
     for test in bad:
@@ -94,7 +94,7 @@ def _alarms(results: Results) -> Iterator[str]:
         yield "none"
 
 
-def _proofs(results: Results) -> Iterator[str]:
+def _proofs(results: ZooResults) -> Iterator[str]:
     yield from ("", "## Proof of each", "")
     for bug in results["bugs"]:
         test = next((test for test in bug["tests"] if test["verdict"] == "invalid"), None)

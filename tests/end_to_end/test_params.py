@@ -29,7 +29,7 @@ def test_replicas_in_zones_are_where_the_judge_expects_them(call: Call) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("zonez=1", "--param: 'zonez'; allowed keys: partitions, "),
+        ("zonez=1", "--param: there is no 'zonez' (did you mean zones?); allowed: "),
         ("n=2", "--param: n has a flag of its own; use --n"),
         ("zones=[1", "--param: zones: while parsing"),
         ("durability=never", "--param: durability: Invalid enum value 'never'"),

@@ -52,7 +52,7 @@ class Hints:
         self._waiting: dict[str, dict[Key, tuple[int, float]]] = {}
         self._targets: dict[Key, dict[str, None]] = {}
         self._in_flight: dict[Row, tuple[str, ...]] = {}
-        self._going_on = False
+        self._under_way = False
         #: target -> how many of its hints may be under way, as it keeps up with them
         self._pace: dict[str, int] = {}
         self.bytes = 0
@@ -177,15 +177,15 @@ class Hints:
             self.records.remove(hint, lambda code: None)
             fields = {"hash": f"{sent.hash:016x}", "to": list(to)}
             self._runtime.emit("handed-off", target=target, key=key, **fields)
-            if not self._in_flight and not self._going_on:
+            if not self._in_flight and not self._under_way:
                 # not immediately: what this node keeps itself is answered before the scan is over
-                self._going_on = True
+                self._under_way = True
                 self._runtime.after(0.0, self._go_on)
         else:
             self._runtime.note("handoff-outrun" if kept else "handoff-failed", target=target)
 
     def _go_on(self) -> None:
-        self._going_on = False
+        self._under_way = False
         self.hand_off()
 
     def discard(self) -> None:

@@ -117,7 +117,7 @@ class EtcdClient(BlockingClient):
         return ok(op, _number(held), node.name)
 
     def read_bank(self, node: Gateway, op: Op) -> Op:
-        found = self._at_once(node, list(op.value))
+        found = self._in_one(node, list(op.value))
         return ok(op, {key: _number(held) for key, held in found.items()}, node.name)
 
     def transfer(self, node: Gateway, op: Op) -> Op:
@@ -143,14 +143,14 @@ class EtcdClient(BlockingClient):
             return {k: text for k, text in texts.items() if text and text != found[k].text}
 
         if only_reads(op):
-            carried_out(self._at_once(node, keys))
+            carried_out(self._in_one(node, keys))
         else:
             self._change(node, keys, carried_out)
         return ok(op, done, node.name)
 
     # ---- several keys
 
-    def _at_once(self, node: Gateway, keys: list[str]) -> dict[str, Held]:
+    def _in_one(self, node: Gateway, keys: list[str]) -> dict[str, Held]:
         """What these keys hold, at one revision."""
         names = [f"t/{key}" for key in keys]
         _, found = node.transact([], [read(name) for name in names])
@@ -167,7 +167,7 @@ class EtcdClient(BlockingClient):
         if it has. Raises Unmet when it always has, Refused, Unanswered."""
         for _ in range(_CONTENTION):
             try:
-                found = self._at_once(node, keys)
+                found = self._in_one(node, keys)
             except Unanswered as failure:  # nothing is written yet
                 raise Refused(str(failure)) from failure
             compare = [unchanged(f"t/{key}", held.revision) for key, held in found.items()]
