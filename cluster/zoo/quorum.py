@@ -73,7 +73,7 @@ class AckBeforeDurable(Node):
     parts = Parts(objects=_Hasty, hint_records=_Hasty)
 
 
-class _AllAtOnce(Runtime):
+class _AllTogether(Runtime):
     def persisted(self, token: int, reason: str | None = None) -> None:
         for waiting in [token, *self.persists] if reason is None else [token]:
             if waiting in self.persists:
@@ -83,4 +83,4 @@ class _AllAtOnce(Runtime):
 class LogTail(Node):
     """When one batch is durable, those behind it in the log are taken to be so too."""
 
-    parts = Parts(runtime=_AllAtOnce)
+    parts = Parts(runtime=_AllTogether)

@@ -34,7 +34,7 @@ class _WithoutCopies(PutRequest):
         pass
 
 
-class _DroppedAtOnce(Transfers):
+class _DroppedImmediately(Transfers):
     def layout_changed(self) -> None:
         super().layout_changed()
         self.discard()
@@ -44,7 +44,7 @@ class NoFinalSync(Node):
     """Writes during a transfer go to the old owners alone, which delete as soon as the ring has
     moved on, without a last look at what came late."""
 
-    parts = Parts(put_request=_WithoutCopies, transfers=_DroppedAtOnce)
+    parts = Parts(put_request=_WithoutCopies, transfers=_DroppedImmediately)
 
 
 class EarlyCleanup(Node):

@@ -205,8 +205,8 @@ class Ledger:
         op = self.ops[end]
         if op.error.code not in QUORUM:
             return False
-        for_good = op.type == "fail" and op.f != "get"
-        return not for_good and op.time - self.ops[self.begin[end]].time >= 500_000_000
+        ended = op.type == "fail" and op.f != "get"
+        return not ended and op.time - self.ops[self.begin[end]].time >= 500_000_000
 
     def unavailable(self) -> set[int]:
         """Rows of refusals that nothing excuses; of time-outs, when they are many."""

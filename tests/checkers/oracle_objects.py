@@ -42,7 +42,7 @@ def linearizable(ops: list[Op], initial: Any, specification: Specification) -> b
     certain = frozenset(i for i in begun if paired.outcome(i) == "ok")
     ends = {i: paired.end[i] if i in certain else len(ops) for i in begun}
 
-    def goes_on(state: Any, left: frozenset[int]) -> bool:
+    def continues(state: Any, left: frozenset[int]) -> bool:
         if not left & certain:
             return True
         first_end = min(ends[i] for i in left & certain)
@@ -51,11 +51,11 @@ def linearizable(ops: list[Op], initial: Any, specification: Specification) -> b
                 continue
             answer = ops[paired.end[i]].value if i in certain else UNKNOWN
             after = specification(state, ops[i].f, ops[i].value, answer)
-            if after is not IMPOSSIBLE and goes_on(after, left - {i}):
+            if after is not IMPOSSIBLE and continues(after, left - {i}):
                 return True
         return False
 
-    return goes_on(initial, frozenset(begun))
+    return continues(initial, frozenset(begun))
 
 
 def fits(ops: list[Op], order: list[int], initial: Any, specification: Specification) -> bool:

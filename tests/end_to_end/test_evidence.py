@@ -105,7 +105,7 @@ def test_an_overload_that_never_ends_is_unavailable(call: Call, tmp_path: Path) 
         "faults:\n- {start: 1.0, stop: 2.0, member: load.burst, kind: burst, with: {puts: 400}, "
         "nodes: [n1, n2, n3]}\n"
     )
-    found = planted(call, "overloaded_for_good", "--schedule", "burst.yaml",
+    found = planted(call, "overloaded_ever_after", "--schedule", "burst.yaml",
                     "--time-limit", "3s", "--seed", "1")  # fmt: skip
     assert set(found["anomalies"]) == {"unavailable"}
     (why, *_) = (each["why"] for each in found["checkers"]["ledger"]["anomalies"])
@@ -114,7 +114,7 @@ def test_an_overload_that_never_ends_is_unavailable(call: Call, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("bug", "what"), [("leaked_slots", "requests"), ("busy_for_good", "keys_in_progress")]
+    ("bug", "what"), [("leaked_slots", "requests"), ("busy_ever_after", "keys_in_progress")]
 )
 def test_what_is_never_given_back_is_a_leak(call: Call, bug: str, what: str) -> None:
     found = planted(call, bug, "--nemesis", "none", "--time-limit", "2s", "--seed", "1")

@@ -20,7 +20,7 @@ MOVES = ("--workload", "register", "--nemesis", "membership", "--strict",
          "--time-limit", "6s", "--seed", "5")  # fmt: skip
 CASES = {
     "serve_before_transfer_ended": (MOVES, "early-ownership", "ownership"),
-    "owners_change_at_once": (MOVES, "early-ownership", "ownership"),
+    "owners_change_immediately": (MOVES, "early-ownership", "ownership"),
     "no_hint_for_unreachable": (HINTS, "lost-hint", "places"),
     "hint_taken_and_thrown_away": (HINTS, "lost-hint", "places"),
     "hands_off_what_was_first": (HINTS, "lost-hint", "handoffs"),

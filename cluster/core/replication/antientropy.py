@@ -34,7 +34,7 @@ from dynamesis.cluster.core.storage.merkle import WIDTH
 from dynamesis.cluster.core.storage.trees import Trees
 
 #: so few that neither side is held up by reading them
-_LEAVES_AT_ONCE = 32
+_LEAVES_TOGETHER = 32
 #: while clients send requests, an exchange is begun with one in so many peers an interval
 _TURNS = 4
 
@@ -282,8 +282,8 @@ class Exchange:
 
     def _ask_keys(self) -> None:
         """Ask for the keys of the next leaves that differ; the end when there are none."""
-        batch = self._leaves_left[:_LEAVES_AT_ONCE]
-        self._leaves_left = self._leaves_left[_LEAVES_AT_ONCE:]
+        batch = self._leaves_left[:_LEAVES_TOGETHER]
+        self._leaves_left = self._leaves_left[_LEAVES_TOGETHER:]
         if not batch:
             self._end()
             return

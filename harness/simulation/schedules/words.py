@@ -169,14 +169,14 @@ def _longer(word: Word, bounds: Bounds, letters: tuple[str, ...]) -> Iterator[Wo
         if not asks and len(word) - requests >= bounds.faults:
             continue
         longer = (*word, letter)
-        if not _goes_on(longer):
+        if not _continues(longer):
             continue
         if canonical(longer) == longer:
             yield longer
         yield from _longer(longer, bounds, letters)
 
 
-def _goes_on(word: Word) -> bool:
+def _continues(word: Word) -> bool:
     """Whether a canonical word may begin so: every letter has an effect, though one may need a
     later request for that, and faults that are neighbours are in order."""
     state = _State()

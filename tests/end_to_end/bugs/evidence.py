@@ -10,7 +10,7 @@ from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import Refusal
 
 
-def overloaded_for_good(node: Node) -> None:
+def overloaded_ever_after(node: Node) -> None:
     """A node that was overloaded once stays so."""
     found = node.admission.objection
     flags: list[str] = []
@@ -82,6 +82,6 @@ def leaked_slots(node: Node) -> None:
     node.admission.leave = _every_tenth(node.admission.leave)  # type: ignore[method-assign]
 
 
-def busy_for_good(node: Node) -> None:
+def busy_ever_after(node: Node) -> None:
     """Work behind the clients' backs never lets go of one key in ten."""
     node.barriers.leave = _every_tenth(node.barriers.leave)  # type: ignore[method-assign]

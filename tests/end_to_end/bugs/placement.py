@@ -26,7 +26,7 @@ def serve_before_transfer_ended(node: Node) -> None:
     node.transfers.layout_changed = immediately  # type: ignore[method-assign]
 
 
-def owners_change_at_once(node: Node) -> None:
+def owners_change_immediately(node: Node) -> None:
     """The claimant ends a layout without waiting for its newcomers."""
     node.membership.all_ready = lambda layout: True  # type: ignore[method-assign]
 
