@@ -381,7 +381,7 @@ class NodeServer:
 
 
 def _nothing_asked(channel: int) -> None:
-    """Do nothing: what came by the admin port is answered before its client is known to have gone."""
+    """Do nothing: what came by the admin port is answered before its client ends."""
 
 
 def _not_linked(peer: str) -> None:

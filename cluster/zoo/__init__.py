@@ -90,7 +90,7 @@ BUGS: dict[str, Bug] = {
         workload="blind",
         anomalies=("lost-write", "divergence", "duplicate-dot"),
         options=(
-            *("--keys=3", "--rate=100", "--concurrency=40", "--option=blind=1"),
+            *("--nodes=3", "--keys=3", "--rate=100", "--concurrency=24", "--option=blind=1"),
             *("--param=max_siblings=2000", "--param=durability=buffered"),
             "--param=buffer_interval=2",
             "--time-limit=24s",
