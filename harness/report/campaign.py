@@ -22,6 +22,8 @@ from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours
 from dynamesis.harness.report.pictures.trend import trend_chart
 from dynamesis.harness.report.words import clip, code, inert, shown
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.text.printable import printable
+from markupsafe import Markup
 
 Results = Mapping[str, Any]
 News = Mapping[str, list[Any]]
@@ -42,6 +44,7 @@ def index(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     cells = results["cells"]
     bad = [cell for cell in cells if cell["verdict"] in ("invalid", "error")]
     return environment.get_template("campaign.html.j2").render(
@@ -66,6 +69,11 @@ def index(
         dark=colours(DARK),
         rules=RULES,
     )
+
+
+def _breakable(text: str) -> Markup:
+    """A list by commas, with a place to break the line after each."""
+    return Markup(",<wbr>").join(printable(part) for part in text.split(","))
 
 
 def _tone(cell: Mapping[str, Any]) -> str:
