@@ -157,15 +157,15 @@ def summary(results: Results, news: News, compared: str | None, site: Results | 
     counts = ", ".join(
         f"{count} {verdict}" for verdict, count in results["counts"].items() if count
     )
-    since = f"the one of {compared}" if compared else "nothing: there was none before"
+    since = f"the one of {inert(compared)}" if compared else "nothing: there was none before"
     stopped = ", interrupted" if results["interrupted"] else ""
     lines = [
         f"# Campaign {inert(str(results['name']))}: {results['verdict']}{stopped}",
         "",
         f"{len(results['cells'])} tests in {results['seconds'] / 60:.1f} min, "
-        f"begun {results['start']}: {counts}.",
+        f"begun {inert(str(results['start']))}: {counts}.",
         f"Compared with {since}.",
-        *(f"**{shard_text(row)}**" for row in unfinished(results)),
+        *(f"**{inert(shard_text(row))}**" for row in unfinished(results)),
     ]
     for title, key in (("New failures", "new"), ("Still failing", "still"), ("Fixed", "fixed")):
         lines += ["", f"## {title}", ""]
