@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: versions and reads that are drawn, the others left out; pixels of a line of the legend
 WRITES, READS, LINE = 10, 6, 15
 _LEGEND = (
-    "arrows to a read: shown there; to a write: in its context, so replaced by it; "
+    "arrow to a read: shown there; to a write: in its context, so replaced; "
     "numbers: index in the history"
 )
 
