@@ -15,10 +15,8 @@ _WORDS = re.compile(r" +")
 INDENT = "    "
 #: what a line begins with that the lines below it leave free
 _BEGIN = re.compile(r" *(?:[-*] )?")
-#: what is to be copied: a command, a path beside its label, a row of a table in Markdown
-_COPIED = re.compile(
-    r" *again  |(?:.*(?:: |  |`))?dynamesis [a-z]+(?: |`|$)| *[a-z]+ {2,}\S+$|\|.*\|$"
-)
+#: what is to be copied: a command, a path beside its label
+_COPIED = re.compile(r" *again  |(?:.*(?:: |  |`))?dynamesis [a-z]+(?: |`|$)| *[a-z]+ {2,}\S+$")
 
 
 def cuts(text: str, width: int) -> list[int]:
@@ -32,8 +30,10 @@ def wrapped(line: str, width: int) -> tuple[list[int], str]:
     than a line stay whole, as does what is to be copied."""
     begin = _BEGIN.match(line)
     indent = len(begin[0]) if begin else 0
-    if len(line) <= width or _COPIED.match(line):
+    if len(line) <= width or (_COPIED.match(line) and line[:1] != "|"):
         return [], ""
+    if line[:1] == "|":  # a row of a table in Markdown
+        return _fill(line, width, len(INDENT), _WORDS), INDENT
     if "  " not in line[indent:].rstrip():
         return _fill(line, width, indent, _WORDS), " " * indent
     found: list[int] = []
