@@ -144,6 +144,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     # ---- harness
+    "harness.text": ("texts that are anything, as a terminal and a page may get them", ()),
     "harness.targets": (
         "stores under test: what a target is, and what can be done to it",
         # cluster.process: clocks that libfaketime makes wrong are so for any process
@@ -181,13 +182,14 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.dynamo", "checkers.history", "harness.generators", "harness.links"),
             *("harness.nemesis", "harness.processes", "harness.results", "harness.targets"),
+            "harness.text",
         ),
     ),
     "harness.report.pictures": (
         "pictures of anomalies, as static SVG",
         (
             *("checkers", "checkers.dynamo", "checkers.explain", "checkers.graph"),
-            *("checkers.history", "checkers.logs", "harness.results"),
+            *("checkers.history", "checkers.logs", "harness.results", "harness.text"),
         ),
     ),
     "harness.report.plots": (
@@ -202,7 +204,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers.graph", "checkers.history", "checkers.logs"),
             *("harness.report.pictures", "harness.report.plots"),
-            *("harness.results", "harness.targets"),
+            *("harness.results", "harness.targets", "harness.text"),
         ),
     ),
     "harness.serve": (
@@ -216,7 +218,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "what users type, and how commands end",
         (
             *("checkers.formats", "checkers.history", "harness.processes"),
-            *("harness.results", "harness.targets"),
+            *("harness.results", "harness.targets", "harness.text"),
         ),
     ),
     "harness.init": ("what `dynamesis init` asks and writes", ("harness.usage",)),
@@ -274,6 +276,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
                 "harness.report",
                 "harness.results",
                 "harness.targets",
+                "harness.text",
                 "harness.usage",
             ),
             "workloads",
@@ -355,7 +358,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers", "harness.campaign", "harness.failures", "harness.generators"),
             *("harness.nemesis", "harness.processes", "harness.report"),
-            *("harness.report.pictures", "harness.results", "harness.run"),
+            *("harness.results", "harness.run", "harness.text"),
             *("harness.simulation", "harness.simulation.schedules", "harness.targets"),
             *("harness.usage", "harness.worlds", "harness.worlds.simulated"),
         ),

@@ -22,6 +22,7 @@ from dynamesis.harness.report.junit import Judged, junit_of_all
 from dynamesis.harness.report.page import render, stored_logs
 from dynamesis.harness.report.summary import left_out, print_results, word
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.text.console import LineConsole
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID, UsageError, exit_code
 from dynamesis.harness.usage.output import print_json
 from dynamesis.harness.usage.values import one_of, writable_file
@@ -80,7 +81,7 @@ def _format(name: str | None) -> Format | None:
 
 def check_all(paths: Sequence[Path], request: Request) -> int:
     """The worst exit code: invalid, before wrong usage, before unknown, before valid."""
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = LineConsole()
     lone = len(paths) == 1
     if request.report is not None and not lone:
         raise UsageError("--report: is the page of one history; give one")

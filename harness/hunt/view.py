@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dynamesis.harness.campaign.view import clock
 from dynamesis.harness.hunt.hunt import Hunter
 from dynamesis.harness.hunt.trials import VERDICTS
-from dynamesis.harness.report.pictures.printable import printable
 from dynamesis.harness.report.summary import STYLES
 from dynamesis.harness.run.progress_view import Mode, is_live
 from dynamesis.harness.run.screen import Block
+from dynamesis.harness.text.printable import printable
 from rich.console import Console
 from rich.text import Text
 

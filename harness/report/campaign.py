@@ -22,6 +22,8 @@ from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours
 from dynamesis.harness.report.pictures.trend import trend_chart
 from dynamesis.harness.report.words import clip, code, inert, shown
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.text.printable import printable
+from markupsafe import Markup
 
 CampaignResults = Mapping[str, Any]
 News = Mapping[str, list[Any]]
@@ -45,6 +47,7 @@ def index(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     cells = results["cells"]
     bad = [cell for cell in cells if cell["verdict"] in ("invalid", "error")]
     return environment.get_template("campaign.html.j2").render(
@@ -69,6 +72,11 @@ def index(
         dark=colours(DARK),
         rules=RULES,
     )
+
+
+def _breakable(text: str) -> Markup:
+    """A list by commas, with a place to break the line after each."""
+    return Markup(",<wbr>").join(printable(part) for part in text.split(","))
 
 
 def _tone(cell: Mapping[str, Any]) -> str:
@@ -154,15 +162,15 @@ def summary(
     counts = ", ".join(
         f"{count} {verdict}" for verdict, count in results["counts"].items() if count
     )
-    since = f"the one of {compared}" if compared else "nothing: there was none before"
+    since = f"the one of {inert(compared)}" if compared else "nothing: there was none before"
     stopped = ", interrupted" if results["interrupted"] else ""
     lines = [
         f"# Campaign {inert(str(results['name']))}: {results['verdict']}{stopped}",
         "",
         f"{len(results['cells'])} tests in {results['seconds'] / 60:.1f} min, "
-        f"begun {results['start']}: {counts}.",
+        f"begun {inert(str(results['start']))}: {counts}.",
         f"Compared with {since}.",
-        *(f"**{shard_text(row)}**" for row in unfinished(results)),
+        *(f"**{inert(shard_text(row))}**" for row in unfinished(results)),
     ]
     for title, key in (("New failures", "new"), ("Still failing", "still"), ("Fixed", "fixed")):
         lines += ["", f"## {title}", ""]

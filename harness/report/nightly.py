@@ -131,7 +131,8 @@ def markdown(site: CampaignResults) -> list[str]:
 
 
 def _zoo_lines(zoo: CampaignResults) -> list[str]:
-    lines = ["", f"## The zoo, {zoo['mode']}, {zoo['start']}", "", "| bug | caught | by |",
+    head = inert(f"The zoo, {zoo['mode']}, {zoo['start']}")
+    lines = ["", f"## {head}", "", "| bug | caught | by |",
              "|---|---|---|"]  # fmt: skip
     for bug in zoo["rows"]:
         caught = f"{'yes' if bug['caught'] else 'no'}, {bug['catches']} of {bug['tried']}"

@@ -18,6 +18,8 @@ _REFERENCE = re.compile(r" \(index \d+\)| at index \d+")
 #: what may get a capital: a sentence may begin with a key too, and that stays as it is spelled
 _ARTICLE = re.compile(r"^(?:the|an|no|every|both)(?= )")
 _SENTENCE = re.compile(r"(?<=[^.\s])\.(?=\s|$)")
+#: a sentence that only gives the operations of a cycle their names
+_NAMES = re.compile(r"T1 is the [^.]* at index \d+\.(?: +)(?=\S)")
 
 
 def spoken(results: Mapping[str, Any]) -> Iterator[str]:
@@ -40,14 +42,19 @@ def times(count: int) -> str:
 
 def first_sentence(why: str) -> str:
     """The first sentence of a proof, without references to lines of the history."""
-    text = short(_REFERENCE.sub("", why[: 4 * _LONG]), 4 * _LONG)
+    shown = _NAMES.sub("", why[: 4 * _LONG], count=1)
+    text = short(_REFERENCE.sub("", shown), 4 * _LONG)
     text = _SENTENCE.split(text, maxsplit=1)[0]
     clipped = text if len(text) <= _LONG else text[:_LONG].rpartition(" ")[0] + " \u2026"
     return _ARTICLE.sub(lambda first: first[0].capitalize(), clipped) + "." * (clipped == text)
 
 
 def lead(why: str) -> tuple[str, str]:
-    """A proof as its first sentence and the others."""
+    """A proof as its first sentence and the others; of a cycle the names of its operations come
+    after it."""
+    names = _NAMES.match(why)
+    if names is not None:
+        return why[names.end() :], names[0].strip()
     parts = _SENTENCE.split(why, maxsplit=1)
     first = _ARTICLE.sub(lambda article: article[0].capitalize(), parts[0])
     return (f"{first}.", parts[1].strip()) if len(parts) > 1 else (first, "")

@@ -53,7 +53,9 @@ def _did(h: History, row: int) -> str:
         parts.append(short(h.keys[h.key_of[row]], 40))
     if h.replica[row] >= 0:
         parts.append(f"of {short(h.nodes[h.replica[row]], 20)}")
-    if _asked(h, row):
+    if f == "txn":
+        parts.append(_value(h, row))
+    elif _asked(h, row):
         parts.append(f"= {_value(h, row)}")
     if h.id[row] >= 0:
         parts.append(f"as {short(h.ids[h.id[row]], 24)}")
@@ -72,7 +74,8 @@ def _asked(h: History, row: int) -> bool:
 def _value(h: History, row: int) -> str:
     value = h.value_of(row)
     if h.fs[h.f[row]] == "txn" and isinstance(value, list):
-        return short("; ".join(micro(h, step) for step in value[:12]), VALUE)
+        asked = h.kind[row] == INVOKE
+        return short("; ".join(micro(h, step, asked) for step in value[:12]), VALUE)
     return short(h.spelled(value), VALUE)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dynamesis.harness.report.pictures.printable import printable as printable
 from dynamesis.harness.report.situations import in_a_line
 from dynamesis.harness.report.spoken import spoken
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.text.printable import printable as printable
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text

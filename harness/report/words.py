@@ -7,7 +7,7 @@ import re
 from itertools import islice
 from typing import Any
 
-from dynamesis.harness.report.pictures.printable import printable
+from dynamesis.harness.text.printable import printable
 
 #: characters of a summary and of JSON that needs none, and of any text from a test
 _BRIEF, _LONGEST = 100, 4_000

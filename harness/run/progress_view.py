@@ -15,6 +15,7 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.run.node_states import DEAD, UP
 from dynamesis.harness.run.progress import ProgressCounts, alarm, figures, line
 from dynamesis.harness.run.screen import Block, Lines, Screen
+from dynamesis.harness.text.console import LineConsole
 from rich.console import Console
 from rich.text import Text
 
@@ -43,11 +44,8 @@ class TestView(Screen, Protocol):
 
 
 def console(mode: Mode) -> Console:
-    """A console that prints text as it is; without colours where that is wanted."""
-    plain = mode is Mode.PLAIN
-    return Console(
-        highlight=False, soft_wrap=True, markup=False, color_system=None if plain else "auto"
-    )
+    """A console for lines; without colours where that is wanted."""
+    return LineConsole(color_system=None if mode is Mode.PLAIN else "auto")
 
 
 def is_live(console: Console, mode: Mode) -> bool:

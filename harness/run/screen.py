@@ -3,18 +3,15 @@ is drawn anew in place."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Protocol, Self
 
+from dynamesis.harness.text.wrapping import INDENT, cuts
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-#: where a line may be broken: between its figures, after a mark; and how lines below it begin
-_BREAK = re.compile(r" {2,}|(?<=[,;:]) ")
-_INDENT = "    "
 #: lines that one text may take
 _LINES = 4
 
@@ -83,18 +80,6 @@ class Folded:
             line.rstrip()
             if number == _LINES - 1 and len(lines) > _LINES:
                 line.append(" \u2026")
-            shown = Text(_INDENT).append_text(line) if number else line
+            shown = Text(INDENT).append_text(line) if number else line
             shown.no_wrap, shown.overflow = True, "ellipsis"
             yield shown
-
-
-def cuts(text: str, width: int) -> list[int]:
-    """Where a text is broken so that no line is longer than `width`, if its parts allow that."""
-    found: list[int] = []
-    start, fits, room = 0, 0, width
-    for end in [*(each.end() for each in _BREAK.finditer(text)), len(text)]:
-        if len(text[start:end].rstrip()) > room and fits > start:
-            found.append(fits)
-            start, room = fits, width - len(_INDENT)
-        fits = end
-    return found

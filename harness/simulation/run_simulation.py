@@ -92,7 +92,7 @@ def run_simulation(asked: Asked) -> int:
     with SwarmView(screen, run.tally, asked.schedules, asked.mode, asked.seconds) as shown:
         _replay(run, kept, shown.show, screen)
         _swarm(run, shown.show)
-    failures = _shrunk(run, folder, kept)
+        failures = _shrunk(run, folder, kept, shown.shrinking)
     results = run.tally.to_dict(failures)
     text = json.dumps(results, indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")
@@ -134,15 +134,19 @@ def _swarm(run: _Run, show: Callable[[], None]) -> None:
         show()
 
 
-def _shrunk(run: _Run, folder: Path, kept: Failures) -> list[FailedSchedule]:
-    """Each of the failures, shrunk, in a folder of its own, and kept for the next run."""
+def _shrunk(
+    run: _Run, folder: Path, kept: Failures, show: Callable[[int, int], None]
+) -> list[FailedSchedule]:
+    """Each of the failures, shrunk, in a folder of its own, and kept for the next run. `show` gets
+    how many are done, and of how many."""
     wanted = run.asked.wanted
     work = [
         (draw(seed, wanted) if written is None else written.schedule, anomaly)
         for seed, _, anomaly, written in run.found
     ]
     jobs = min(run.asked.jobs, max(1, len(work)))
-    failures = []
+    failures: list[FailedSchedule] = []
+    show(0, len(work))
     for number, small in enumerate(spread(_minimal, iter(work), jobs, lambda: True)):
         seed, token, anomaly, _ = run.found[number]
         written = Written(small.schedule, small.anomalies, token)
@@ -150,6 +154,7 @@ def _shrunk(run: _Run, folder: Path, kept: Failures) -> list[FailedSchedule]:
         _, results = save_schedule(path, written)
         kept.keep(written, results)
         failures.append(FailedSchedule(seed, token, small, path))
+        show(len(failures), len(work))
     return failures
 
 

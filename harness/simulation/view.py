@@ -51,6 +51,15 @@ class SwarmView:
         found = ", ".join(self._tally.anomalies)
         text = progress(self._tally, now - self._began, self._most, self._limit)
         text += f"; {found}" if found else ""
+        self._draw(text)
+
+    def shrinking(self, done: int, of: int) -> None:
+        """So many of the schedules that failed are shrunk: that may take longer than finding
+        them."""
+        if of > done and not self._quiet:
+            self._draw(f"shrinking what failed: {done} of {of} done")
+
+    def _draw(self, text: str) -> None:
         if self._live is not None:
             self._live.text = text
         else:

@@ -16,6 +16,8 @@ import select
 import sys
 from typing import Any, TextIO
 
+from dynamesis.harness.text.printable import printable
+
 
 def secure_streams() -> None:
     """Give this process standard streams of which none is missing and no write ever fails.
@@ -31,6 +33,11 @@ def secure_streams() -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON; what JSON does not have, as text."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_text))
+
+
+def print_text(text: str) -> None:
+    """Print a text that may be anything: to a terminal without what it would obey."""
+    print(printable(text) if sys.stdout.isatty() else text)
 
 
 def _text(value: Any) -> str:

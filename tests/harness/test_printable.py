@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dynamesis.harness.report.pictures.printable import printable
+from dynamesis.harness.text.printable import printable
 from dynamesis.harness.usage.exits import USAGE
 from dynamesis.harness.usage.outcome import complain
 

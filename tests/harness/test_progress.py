@@ -10,7 +10,8 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.run.node_states import NodeStates
 from dynamesis.harness.run.progress import ProgressCounts, line
 from dynamesis.harness.run.progress_view import LiveView, Mode, PlainView, QuietView, view
-from dynamesis.harness.run.screen import Folded, cuts
+from dynamesis.harness.run.screen import Folded
+from dynamesis.harness.text.wrapping import cuts
 from dynamesis.harness.worlds.observer import ConsoleObserver
 from rich.console import Console
 from rich.text import Text

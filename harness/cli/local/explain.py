@@ -23,7 +23,7 @@ def run(
 
     from dynamesis.harness.local_cluster.local_cluster import ask_all, find
     from dynamesis.harness.targets.system import EnvironmentFailed
-    from dynamesis.harness.usage.output import print_json
+    from dynamesis.harness.usage.output import print_json, print_text
 
     answers = asyncio.run(ask_all(find(store), "explain", key=os.fsencode(key)))
     known = {node: answer for node, answer in answers.items() if isinstance(answer, dict)}
@@ -39,7 +39,7 @@ def run(
         print(place)
     for node, answer in answers.items():
         for line in _lines(answer):
-            print(f"{node:6}{line}")
+            print_text(f"{node:6}{line}")
 
 
 def _place(answer: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ def run(
     The context goes with the put that replaces the siblings.
     """
     from dynamesis.harness.local_cluster.local_cluster import act, token
-    from dynamesis.harness.usage.output import print_json
+    from dynamesis.harness.usage.output import print_json, print_text
 
     found = act(store, node, lambda client: client.get(os.fsencode(key)))
     if json:
@@ -28,7 +28,7 @@ def run(
         print_json({"siblings": siblings, "context": token(found.context)})
         return
     for sibling in found.siblings:
-        print("(deleted)" if sibling.deleted else sibling.value.decode(errors="replace"))
+        print_text("(deleted)" if sibling.deleted else sibling.value.decode(errors="replace"))
     if not found.siblings:
         print("(nothing)")
     print(f"context: {token(found.context)}")

@@ -20,6 +20,7 @@ def run(
     """Print what the nodes of a test logged, merged by time."""
     from dynamesis.harness.report.nodelog import Wanted, merged, nodes_of
     from dynamesis.harness.usage.exits import UsageError
+    from dynamesis.harness.usage.output import print_text
     from dynamesis.harness.usage.values import one_of
 
     logs = nodes_of(folder)
@@ -29,4 +30,4 @@ def run(
     events = frozenset(part.strip() for part in event.split(",")) if event else None
     wanted = Wanted(events, key, request)
     for line in merged({each: logs[each] for each in nodes}, wanted):
-        print(line)
+        print_text(line)

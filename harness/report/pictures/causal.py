@@ -18,17 +18,25 @@ from dynamesis.checkers.history.codes import DYNAMO
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.harness.report.pictures.edges import BOX, COLUMN, GUTTER, ROW, Line, draw_edges
 from dynamesis.harness.report.pictures.instants import clock_of
-from dynamesis.harness.report.pictures.svg import Drawing, short
+from dynamesis.harness.report.pictures.svg import Drawing, short, wrapped
 
 if TYPE_CHECKING:
     from networkx import DiGraph
 
-#: versions and reads that are drawn, the others left out
-WRITES, READS = 10, 6
+#: versions and reads that are drawn, the others left out; pixels of a line of the legend
+WRITES, READS, LINE = 10, 6, 15
+_LEGEND = (
+    "arrow to a read: shown there; to a write: in its context, so replaced; "
+    "numbers: index in the history"
+)
 
-#: data of an anomaly that names versions; those that are missing, or wrongly there
+#: data of an anomaly that names versions; the one that is missing, or that is wrongly there
 _NAMED = ("id", "replaced_by", "upper", "lower", "missing")
-_BAD = {"lost-write": "id", "lost-item": "id", "resurrection": "id", "false-sibling": "lower"}
+_MISSING = {"lost-write": "id", "lost-item": "id"}
+_WRONG = {
+    "resurrection": "id", "false-sibling": "lower", "aborted-read": "id", "altered-value": "id",
+    "crossed-key": "id", "duplicate-sibling": "id", "future-read": "id",
+}  # fmt: skip
 
 
 @dataclass
@@ -36,6 +44,8 @@ class Scene:
     """What is drawn. Writes are versions by number, reads rows of completions."""
 
     c: Causality
+    #: whether the versions in `bad` should not have been shown, and not: should have been
+    wrong: bool = False
     bad: set[int] = field(default_factory=set)
     writes: list[int] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
@@ -66,7 +76,7 @@ def causal_picture(c: Causality, anomaly: Mapping[str, Any]) -> Drawing | None:
 
 
 def _scene(c: Causality, anomaly: Mapping[str, Any]) -> Scene:
-    h, scene = c.history, Scene(c)
+    h, scene = c.history, Scene(c, anomaly["name"] in _WRONG)
     data = anomaly.get("data") or {}
     ids = {id: i for i, id in enumerate(h.ids)}
 
@@ -77,7 +87,7 @@ def _scene(c: Causality, anomaly: Mapping[str, Any]) -> Scene:
     named = {part: version(data[part]) for part in _NAMED if part in data}
     lacking = data.get("lacking")
     lacked = [version(id) for id in lacking] if isinstance(lacking, dict) else []
-    bad = named.get(_BAD.get(str(anomaly["name"]), "missing"), -1)
+    bad = named.get((_WRONG | _MISSING).get(str(anomaly["name"]), "missing"), -1)
     scene.bad = {v for v in (bad, *lacked) if v >= 0}
     scene.want([*named.values(), *lacked])
     copies = data.get("copies")  # of a place without copy: the names of the nodes that have one
@@ -147,7 +157,8 @@ def _graph(scene: Scene) -> DiGraph:
         shown = {int(v) for v in c.sibling[c.owner == row]}
         for version in scene.writes:
             if version in shown and c.written[version] < row:
-                graph.add_edge(("w", version), ("r", row), bad=version in scene.bad)
+                wrong = scene.wrong and version in scene.bad
+                graph.add_edge(("w", version), ("r", row), bad=wrong)
     for version in scene.writes:
         basis = int(h.basis[c.written[version]])
         if basis in scene.reads:
@@ -178,20 +189,24 @@ def _draw(scene: Scene, graph: DiGraph, title: str) -> Drawing:
         node: (GUTTER + COLUMN * columns[actor_of[node]] + COLUMN / 2, 40 + ROW * i + 26)
         for i, node in enumerate(order)
     }
-    width, height = max(GUTTER + COLUMN * len(columns), 640), 40 + ROW * len(order) + 22
+    width = GUTTER + COLUMN * max(len(columns), 2)
+    words = wrapped(_LEGEND, width - 8)
+    bottom = 40 + ROW * len(order)
+    height = bottom + 6 + LINE * len(words)
     spell = clock_of(scene.c.history, [graph.nodes[node]["at"] for node in order])
     drawing = Drawing(f"{title}: versions and which covers which, time downwards", width, height)
     for actor, i in columns.items():
         x = GUTTER + COLUMN * i + COLUMN / 2
         drawing.text(x, 16, short(actor, 24), "bold", "middle")
-        drawing.line(x, 24, x, height - 26)
+        drawing.line(x, 24, x, bottom - 4)
     lines = [(a, b, bool(edge["bad"]), False) for a, b, edge in graph.edges(data=True)]
     draw_edges(drawing, place, [*lines, *_lacks(scene, place)])
-    legend = "to a read: shown there; to a write: in its context, so replaced by it"
-    drawing.text(4, height - 6, f"arrows {legend}; numbers: index in the history", "soft")
+    for n, line in enumerate(words):
+        drawing.text(4, bottom + LINE * (n + 1), line, "soft")
+    proof = _proof(scene)
     for node in order:
         drawing.text(4, place[node][1] + 4, spell(graph.nodes[node]["at"]), "soft")
-        _node(drawing, scene, node, *place[node])
+        _node(drawing, scene, node, place[node], node[0] == "r" and node[1] in proof)
     return drawing
 
 
@@ -199,7 +214,7 @@ def _lacks(scene: Scene, place: Mapping[Any, tuple[float, float]]) -> list[Line]
     """A dashed red line from what is missing to each read of the proof that lacks it."""
     c = scene.c
     found: list[Line] = []
-    for row in scene.reads:
+    for row in () if scene.wrong else scene.reads:
         shown = {int(v) for v in c.sibling[c.owner == row]}
         dump = c.history.fs[c.history.f[row]] == "dump"
         if row != max(scene.reads) and not dump:
@@ -211,12 +226,21 @@ def _lacks(scene: Scene, place: Mapping[Any, tuple[float, float]]) -> list[Line]
     return found
 
 
-def _node(drawing: Drawing, scene: Scene, node: tuple[str, int], x: float, y: float) -> None:
-    what, number = node
+def _proof(scene: Scene) -> set[int]:
+    """The reads that prove it: the dumps that lack what is missing, else the last that is cited."""
+    c = scene.c
+    dumps = [row for row in scene.cited if c.history.fs[c.history.f[row]] == "dump"]
+    lacking = {row for row in dumps if scene.bad - {int(v) for v in c.sibling[c.owner == row]}}
+    return lacking if lacking and not scene.wrong else {max(scene.cited, default=-1)}
+
+
+def _node(
+    drawing: Drawing, scene: Scene, node: tuple[str, int], at: tuple[float, float], proof: bool
+) -> None:
+    (x, y), (what, number) = at, node
     lines = _write_lines(scene, number) if what == "w" else _read_lines(scene, number)
     bad = what == "w" and number in scene.bad
-    last = what == "r" and number == max(scene.cited, default=-1)
-    cls = "box bad" if bad or last else "box"
+    cls = "box bad" if bad or proof else "box"
     left, top, width = x - COLUMN / 2 + 10, y - BOX / 2, COLUMN - 20
     drawing.rect(left, top, width, BOX, cls, radius=4 if what == "w" else 22, hint=" ".join(lines))
     drawing.text(x, y - 5, short(lines[0], 25), "bad" if bad else "bold", "middle")

@@ -78,13 +78,16 @@ def _did(h: History | None, row: int) -> str:
     return short("; ".join(micro(h, each) for each in value[:8]), 54)
 
 
-def micro(h: History, step: Any) -> str:
-    """A step of a transaction: "append x 1", "read x [1 2]"."""
+def micro(h: History, step: Any, asked: bool = False) -> str:
+    """A step of a transaction: "append x 1", "read x [1 2]"; as it was `asked` for, a read has no
+    value yet: "read x"."""
     if not isinstance(step, list) or len(step) < 3:
         return short(h.spelled(step), 20)
     verb = {"r": "read", "w": "write"}.get(str(step[0]).lstrip(":"), str(step[0]).lstrip(":"))
     key = step[1] if isinstance(step[1], str) else h.spelled(step[1])
-    return f"{short(verb, 10)} {short(key, 12)} {short(h.spelled(step[2]), 24)}"
+    unread = asked and step[2] is None
+    value = "" if unread else f" {short(h.spelled(step[2]), 24)}"
+    return f"{short(verb, 10)} {short(key, 12)}{value}"
 
 
 def _arrow(drawing: Drawing, step: Mapping[str, Any], top: float) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK, Bools
 from dynamesis.harness.report.pictures.instants import clock_of
-from dynamesis.harness.report.pictures.svg import CHARACTER, Drawing, short
+from dynamesis.harness.report.pictures.svg import Drawing, short, wrapped
 
-#: reads and rows of a table, and pixels
-READS, ROWS, GUTTER, CELL, LINE = 11, 14, 110, 72, 26
+#: reads and rows of a table, and pixels; a table is at least so wide that a phone shows it
+READS, ROWS, GUTTER, CELL, LINE, LEAST = 11, 14, 110, 72, 26, 470
 
 _SETS = ("lost-element", "phantom", "aborted-read", "future-read", "duplicate-elements",
          "stale-read", "lost-item", "extra-item")  # fmt: skip
@@ -130,10 +130,12 @@ def _table(h: History, anomaly: Mapping[str, Any], cells: Any) -> Drawing | None
         return None
     lines: dict[str, list[Cell]] = cells(h, anomaly, rows)
     legend = f"red: {_MEANS[cells]}; the reads that the proof cites have a ground"
-    width = max(GUTTER + CELL * len(rows) + 8, 8 + len(legend) * CHARACTER)
+    width = max(GUTTER + CELL * len(rows) + 8, LEAST)
     height = 50 + LINE * len(lines) + 8
-    drawing = Drawing(f"{anomaly['name']}: reads side by side", width, height + 20)
-    drawing.text(4, height + 12, legend, "soft")
+    words = wrapped(legend, width - 8)
+    drawing = Drawing(f"{anomaly['name']}: reads side by side", width, height + 5 + 15 * len(words))
+    for n, part in enumerate(words):
+        drawing.text(4, height + 12 + 15 * n, part, "soft")
     spell = clock_of(h, rows)
     drawing.text(4, 16, "read ended at" if h.time.any() else "reads", "soft")
     drawing.text(4, 34, "index", "soft")

@@ -209,5 +209,6 @@ def _value(h: History, row: int) -> str:
         return ""
     value = h.value_of(row)
     if h.fs[h.f[row]] == "txn" and isinstance(value, list):
-        return short("; ".join(micro(h, step) for step in value[:6]), 60)
+        asked = h.kind[row] == INVOKE
+        return short("; ".join(micro(h, step, asked) for step in value[:6]), 60)
     return short(h.spelled(value), 30)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from dynamesis.harness.report.pictures.printable import printable
+from dynamesis.harness.text.printable import printable
 
 #: pixels that a character of the pictures' type takes, at most
 CHARACTER = 6.7

@@ -164,3 +164,14 @@ def test_what_makes_no_sense_is_refused(
     error = capsys.readouterr().err
     assert wrong in error
     assert len(error.splitlines()) == 1
+
+
+def test_shrinking_is_shown_since_it_may_take_longer_than_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--schedules", "3", "--seed", "1000", "--bug", BUG, "--workload", "register,blind")
+    code = run(["simulate", "--store", str(tmp_path), "--plain", "--jobs", "1", *more])
+    assert code == INVALID
+    shown = capsys.readouterr().out.splitlines()
+    begun = shown.index(next(line for line in shown if line.startswith("shrinking what failed: 0")))
+    assert begun < shown.index(next(line for line in shown if line.startswith("evidence:")))
