@@ -45,7 +45,7 @@ class Run:
         elif what == 3 and self.timers:
             runtime.cancel(self.timers[which % len(self.timers)])
         elif what == 4 and self.calls:
-            runtime.finish(self.calls[which % len(self.calls)], Pong(0))
+            runtime.finish("n2", self.calls[which % len(self.calls)], Pong(0))
 
     def note(self, what: object) -> None:
         self.seen.append((self.runtime.now, what))
@@ -75,7 +75,7 @@ def test_calls_that_have_ended_are_let_go_of_before_their_time() -> None:
     runtime = idle_runtime()
     runtime.expect(20.0)
     for _ in range(1000):
-        runtime.finish(runtime.call("n2", Ping, 20.0, lambda outcome: None), Pong(0))
+        runtime.finish("n2", runtime.call("n2", Ping, 20.0, lambda outcome: None), Pong(0))
         runtime.drain()
     assert len(runtime._lanes[20.0]) <= 1
     assert not runtime._heap

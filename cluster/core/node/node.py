@@ -6,6 +6,7 @@ dispatch, get, put, replica, record_table, hints, antientropy, detector, members
 
 from __future__ import annotations
 
+from dynamesis.cluster.core.membership.detector import Detector
 from dynamesis.cluster.core.node.admin import Admin
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.node.dispatch import Dispatch
@@ -40,6 +41,8 @@ class Node(Assembly):
         super().__init__(params, store, entropy)
         self.runtime.expect(params.request_timeout, params.replica_timeout)
         self.runtime.on_answer = self.detector.contacted
+        if type(self.detector) is Detector:
+            self.runtime.heard = self.detector.peers
         self.admin = Admin(self)
         self.dispatch = Dispatch(self, UsualReplica(self) if self.is_usual() else None)
         self._stopped = False
@@ -78,7 +81,9 @@ class Node(Assembly):
             if channel is not None:
                 self.dispatch.asked(channel, event)  # type: ignore[arg-type]
             else:
-                self._answered(event.peer, event.message)  # type: ignore[union-attr, arg-type]
+                message = event.message  # type: ignore[union-attr]
+                if not runtime.finish(event.peer, message.rid, message):  # type: ignore
+                    self._late(event.peer, message)  # type: ignore[union-attr, arg-type]
         else:
             self._other(event)
         if runtime.unsettled:
@@ -87,11 +92,10 @@ class Node(Assembly):
         runtime.effects = []
         return effects
 
-    def _answered(self, peer: str, message: Answer) -> None:
+    def _late(self, peer: str, message: Answer) -> None:
         # a late answer still shows that the peer is alive
-        if not self.runtime.finish(message.rid, message):
-            self.runtime.note("late-answer", code=type(message).__name__, peer=peer)
-            self.detector.late(peer)
+        self.runtime.note("late-answer", code=type(message).__name__, peer=peer)
+        self.detector.late(peer)
 
     def _other(self, event: Event) -> None:
         match event:
@@ -101,8 +105,8 @@ class Node(Assembly):
                 self.runtime.fire()
             case ClientGone(channel):
                 self.dispatch.gone(channel)
-            case SendFailed(_, rid):
-                self.runtime.finish(rid, "unsent")
+            case SendFailed(peer, rid):
+                self.runtime.finish(peer, rid, "unsent")
             case LinkUp(peer):
                 self.detector.link_up(peer)
                 self.bootstrap.linked(peer)

@@ -28,14 +28,14 @@ from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.core.storage.buffer import Done
-from dynamesis.cluster.core.storage.outlines import LARGE, Outline
+from dynamesis.cluster.core.storage.outlines import LARGE, SMALL, Outline
 from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.storage.row_keys import Row, object_row
 from dynamesis.cluster.core.versions import clock
 
 T = TypeVar("T")
 #: keys whose places are remembered
-_REMEMBERED = 2048
+_REMEMBERED = 4096
 
 
 class UsualReplica:
@@ -127,7 +127,7 @@ class UsualReplica:
         row = self.row(asked.key)
         if row is None or asked.why != "put":
             return False
-        old = self.outline(row, asked.state) or self.present(row)
+        old = self.replaced(row, asked.state)
         state = None if old is None else followed(old.state, asked.state)
         if old is None or state is None:
             return False
@@ -154,20 +154,24 @@ class UsualReplica:
         self.store(row, asked.key, {"why": "put"}, old, new, done)
         return True
 
-    def outline(self, row: Row, known: State) -> Outline | None:
-        """The record of a row without its values, where the record is large and durable and that is
-        enough to replace it by a state that knows these actors. None otherwise."""
+    def outline(self, row: Row, known: State) -> Record | Outline | None:
+        """What is known without reading of the record of a row that is to be replaced by a state
+        that knows these actors: all of a small one; of a large one all but its values, where it
+        is durable and that is enough. None otherwise."""
         outlines = self.objects.outlines
-        if not outlines.of_rows or row in self._pending or self.objects.damaged:
+        small = outlines.small(row)
+        if small is not None:
+            return small
+        if not outlines.of_rows or row in self._pending:
             return None
         return outlines.of(row, known)
 
-    def present(self, row: Row) -> Record | None:
-        """The record of a row; None also where that takes a closer look."""
+    def replaced(self, row: Row, known: State) -> Record | Outline | None:
+        """The same, or the record as it is read; None where that takes a closer look."""
         if self.objects.damaged:
             return None
         try:
-            return self.objects.get(row)
+            return self.outline(row, known) or self.objects.get(row)
         except ReadFailed:
             return None
 
@@ -188,9 +192,11 @@ class UsualReplica:
         line["key"] = key
         self._runtime.log("stored", line, only_key=True)
         outlines = self.objects.outlines
-        if size >= LARGE:
+        if size <= SMALL:
+            outlines.keep_small(row, new)
+        elif size >= LARGE:
             outlines.keep(row, new.state, new.actor, new.hash)
-        elif outlines.of_rows:
+        else:
             outlines.drop(row)
         self.objects.buffer.write_through(row, new, done)
         if old is None:
