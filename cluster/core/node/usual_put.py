@@ -146,7 +146,11 @@ class UsualPut:
         elif type(outcome) is ReplicaPutReply and outcome.error is None:
             self._got.append((peer, outcome.durable))
             self._left -= 1
-            self._progress()
+            if self._left or not self._answered:
+                self._progress()
+            else:
+                self._s.barriers.leave(self._put.key)
+                self._s.admission.leave(len(self._put.value))
         else:
             self._turn_general().acknowledged(peer, outcome)
 

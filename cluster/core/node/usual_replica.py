@@ -15,7 +15,7 @@ from collections.abc import Set
 from typing import TypeVar
 
 from dynamesis.cluster.core.node.assembly import Assembly
-from dynamesis.cluster.core.protocol.events import Reply
+from dynamesis.cluster.core.protocol.events import Emit, Reply
 from dynamesis.cluster.core.protocol.messages import (
     Key,
     ReplicaGet,
@@ -125,11 +125,13 @@ class UsualReplica:
         if asked.hint_for is not None or peer not in members or self._me not in members:
             return False
         row = self.row(asked.key)
-        if row is None or asked.why != "put":
+        if row is None or asked.why != "put" or self.objects.damaged:
             return False
-        old = self.replaced(row, asked.state)
-        state = None if old is None else followed(old.state, asked.state)
-        if old is None or state is None:
+        old = self.objects.outlines.small(row) or self.replaced(row, asked.state)
+        if old is None:
+            return False
+        state = followed(old.state, asked.state)
+        if state is None:
             return False
         if len(state) != len(old.state):  # the actors of the record here were looked at before
             self._identity.look_at(asked.state)
@@ -190,7 +192,10 @@ class UsualReplica:
         line["hash"] = f"{new.hash:016x}"
         line["holds"] = dots
         line["key"] = key
-        self._runtime.log("stored", line, only_key=True)
+        runtime = self._runtime
+        if runtime.request:
+            line["request"] = runtime.request
+        runtime.effects.append(Emit("stored", line, True))
         outlines = self.objects.outlines
         if size <= SMALL:
             outlines.keep_small(row, new)
@@ -218,6 +223,11 @@ def _remember(places: dict[Key, T], key: Key, place: T) -> None:
 def holds(state: State) -> tuple[list[str], bool, int]:
     """The names of the versions of a state, as `clock.dots` has them, whether any of them is a
     tombstone, and the bytes of all."""
+    if len(state) == 1:
+        ((actor, entry),) = state.items()
+        if len(entry.values) == 1:
+            ((event, version),) = entry.values
+            return [f"{actor}:{event}"], version.deleted, len(version.value)
     names, deleted, size = [], False, 0
     for actor in sorted(state) if len(state) > 1 else state:
         for event, version in state[actor].values:
@@ -231,6 +241,11 @@ def holds(state: State) -> tuple[list[str], bool, int]:
 def followed(ours: State, theirs: State) -> State | None:
     """The merge of two states where all that differs in `theirs` was stamped after what `ours`
     knows; None otherwise, and where nothing differs."""
+    if len(theirs) == 1 == len(ours):
+        ((actor, coming),) = theirs.items()
+        here = ours.get(actor)
+        if here is not None and here.n < coming.n:
+            return theirs if clock.follows(here, coming) else None
     merged = ours
     for actor, coming in theirs.items():
         here = ours.get(actor)

@@ -353,7 +353,9 @@ class Runtime:
             if not peers:
                 del self._rounds[rid]
                 asked.done, asked.live = _none_asked, False
-            self._ended(peer, outcome)
+            known = self.heard.get(peer)
+            if known is None or known.silent or type(outcome) is str:
+                self._ended(peer, outcome)
             done(peer, outcome)
             return True
         call = self._calls.pop(rid, None)
@@ -365,11 +367,10 @@ class Runtime:
         return True
 
     def _ended(self, peer: str, outcome: Answer | Failure) -> None:
+        """Report what became of a call."""
         if type(outcome) is str:
             self.on_outcome(peer, outcome)
-            return
-        known = self.heard.get(peer)
-        if known is None or known.silent:
+        else:
             self.on_answer(peer)
 
     def forget(self, rid: int) -> None:
