@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import count
 from typing import Any
 
-from dynamesis.cluster.core.protocol.messages import Entry, Key, Put, SyncKey, TreeRoots, Version
+from dynamesis.cluster.core.protocol.messages import Key, Put, TreeRoots
 from simulator import Simulator
 
 _numbers = count()
@@ -68,47 +68,3 @@ def test_an_exchange_that_is_asked_for_is_begun_with_all() -> None:
     asked = begun(sim)
     sim.admin("n1", "exchange")
     assert sum(n for (source, _), n in asked.items() if source == "n1") >= 3
-
-
-def synced(sim: Simulator) -> list[Key]:
-    """The keys that exchanges merge from here."""
-    keys: list[Key] = []
-    send = sim._send
-
-    def sent(source: str, dest: str, message: Any) -> None:
-        if isinstance(message, SyncKey):
-            keys.append(message.key)
-        send(source, dest, message)
-
-    sim._send = sent  # type: ignore[method-assign]
-    return keys
-
-
-def write_all(sim: Simulator, seconds: float) -> None:
-    """Let time pass in which some key is on its way to its replicas at any time."""
-    for step in range(round(seconds / 0.005)):
-        key = Key(b"key-%d" % (step % 200))
-        sim.ask(sim.names[step % len(sim.names)], Put(1, f"all-{next(_numbers)}", key, b"v"))
-        sim.run(0.005)
-
-
-def test_what_is_on_its_way_to_both_sides_is_not_repaired() -> None:
-    sim = Simulator(anti_entropy_interval=0.5)
-    sim.run(3)
-    sim.latency = (0.01, 0.03)
-    keys = synced(sim)
-    write_all(sim, 6)
-    assert len(keys) <= 15, "1,200 writes, each under way for some 40 ms"
-
-
-def test_what_differs_is_repaired_while_clients_write() -> None:
-    sim = Simulator(anti_entropy_interval=0.5)
-    sim.run(3)
-    write_all(sim, 1)
-    key = Key(b"odd")
-    holder = next(name for name in sim.names if sim.nodes[name].replica.holds(key))
-    state = {"x": Entry(1, ((1, Version(b"only here")),))}
-    sim.nodes[holder].replica.put(key, state, None, "handoff", lambda code: None)
-    sim.run(0.01)
-    write_all(sim, 6)
-    assert list(sim.holders(bytes(key)).values()) == [{b"only here"}] * 3

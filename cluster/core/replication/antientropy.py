@@ -2,16 +2,17 @@
 
 The node that begins asks in four steps, each about less than the one before: the roots of
 all partitions that the two share, the branches below a root that differs, the leaves
-below a branch that differs, the keys in a leaf that differs. Then the differing keys are merged,
-both ways, one question a key. Where nothing differs it ends after one question; the cost follows
-the differences, not the data. While clients send requests, what is on its way to both sides is no
-such difference: only leaves count that differ twice, some time apart.
+below a branch that differs, the keys in a leaf that differs. Then the differing keys
+are merged, both ways, one question a key. Where nothing differs it ends after one
+question; the cost follows the differences, not the data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import ceil
+from typing import TypedDict
 
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
@@ -28,7 +29,6 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from dynamesis.cluster.core.replication.replica import Replica
-from dynamesis.cluster.core.replication.standing import ExchangeStatus, Standing
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.merkle import WIDTH
 from dynamesis.cluster.core.storage.trees import Trees
@@ -37,8 +37,30 @@ from dynamesis.cluster.core.storage.trees import Trees
 _LEAVES_AT_ONCE = 32
 #: while clients send requests, an exchange is begun with one in so many peers an interval
 _TURNS = 4
-#: and s later it looks again, before it repairs anything
-_SETTLED = 0.1
+
+
+class ExchangeStatus(TypedDict):
+    """What a node's status has on its exchanges with a peer. `age`: s since the last one; None
+    before the first."""
+
+    rounds: int
+    clean: int
+    repaired: int
+    age: float | None
+
+
+@dataclass(slots=True)
+class Standing:
+    """How exchanges with one peer have gone: `since` when it shares anything (s); `rounds`
+    finished, the last `clean` of them without a difference; `repaired` keys in all; when
+    the last one ended (s); `failed` whether the last one failed."""
+
+    since: float
+    rounds: int = 0
+    clean: int = 0
+    repaired: int = 0
+    finished: float | None = None
+    failed: bool = False
 
 
 class AntiEntropy:
@@ -215,8 +237,6 @@ class Exchange:
         self.repaired = 0
         self._owner = owner
         self._leaves_left: list[tuple[int, int]] = []
-        #: the leaves that differed at the first of two looks
-        self._suspects: dict[tuple[int, int], None] | None = None
         self._todo: Iterator[Key] = iter(())
         self._open = 0
         self._error: str | None = None
@@ -253,29 +273,12 @@ class Exchange:
         if not isinstance(answer, TreeLeavesReply) or answer.error:
             self._fail(answer)
             return
-        found = [
+        self._leaves_left = [
             (partition, leaf)
             for partition, theirs in answer.leaves.items()
             for leaf in self.differing_leaves(partition, theirs)
         ]
-        if self._suspects is None and found and self._owner.pause():
-            self._suspects = dict.fromkeys(found)
-            self._owner.runtime.after(_SETTLED, self._look_again)
-            return
-        suspects = self._suspects
-        self._leaves_left = [leaf for leaf in found if suspects is None or leaf in suspects]
         self._ask_keys()
-
-    def _look_again(self) -> None:
-        """While clients write, two primaries differ in what is on its way to both. That needs no
-        repair, and is more the more is in progress: only what still differs now is repaired."""
-        branches: dict[int, dict[int, None]] = {}
-        for partition, leaf in self._suspects or ():
-            branches.setdefault(partition, {})[leaf // WIDTH] = None
-        asked = {partition: list(numbers) for partition, numbers in branches.items()}
-        self._owner.runtime.call(
-            self.peer, lambda rid: TreeLeaves(rid, asked), self._owner.timeout, self._leaves
-        )
 
     def _ask_keys(self) -> None:
         """Ask for the keys of the next leaves that differ; the end when there are none."""
