@@ -25,7 +25,6 @@ from dynamesis.cluster.core.requests.coordinator import Services
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.runtime.request_dedup import Respond
 from dynamesis.cluster.core.runtime.runtime import Failure
-from dynamesis.cluster.core.storage.outlines import Outline
 from dynamesis.cluster.core.storage.record_table import NoActor, Record
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.core.versions.context import SeenVersions
@@ -82,7 +81,7 @@ class UsualPut:
         if row is None or objects.damaged:
             return False
         old = ways.outline(row, context)
-        if type(old) is Outline and clock.replaced(context, old.state) is None:
+        if old is not None and clock.replaced(context, old.state) is None:
             old = None  # something of it stays
         try:
             old = old or objects.get(row)
