@@ -42,7 +42,7 @@ class Node(Assembly):
         self.runtime.expect(params.request_timeout, params.replica_timeout)
         self.runtime.on_answer = self.detector.contacted
         if type(self.detector) is Detector:
-            self.runtime.heard = self.detector.peers
+            self.runtime.known_peers = self.detector.peers
         self.admin = Admin(self)
         self.dispatch = Dispatch(self, UsualReplica(self) if self.is_usual() else None)
         self._stopped = False

@@ -95,7 +95,7 @@ def _none_asked(peer: str, outcome: Answer | Failure) -> None:
     """Do nothing: all calls have ended."""
 
 
-class Heard(Protocol):
+class KnownPeer(Protocol):
     """What is known of a peer: how many questions in a row it has not answered."""
 
     silent: int
@@ -134,7 +134,7 @@ class Runtime:
         self.on_outcome = on_outcome
         #: the same for an answer alone; not called for a peer in here that has not been silent
         self.on_answer: Callable[[str], None] = lambda peer: on_outcome(peer, None)
-        self.heard: Mapping[str, Heard] = {}
+        self.known_peers: Mapping[str, KnownPeer] = {}
 
     # ---- towards the shell
 
@@ -353,7 +353,7 @@ class Runtime:
             if not peers:
                 del self._rounds[rid]
                 asked.done, asked.live = _none_asked, False
-            known = self.heard.get(peer)
+            known = self.known_peers.get(peer)
             if known is None or known.silent or type(outcome) is str:
                 self._ended(peer, outcome)
             done(peer, outcome)
