@@ -32,6 +32,8 @@ from dynamesis.cluster.net.wire import NODE_LIMIT, WireError, encode
 BACKOFF = (0.05, 1.0)
 #: unsent bytes above which a link takes no more; below it a frame of any size
 LINK_BOUND = 32 << 20
+#: bytes of a frame that is kept beyond its tick
+_KEPT = 64 << 10
 
 Emit = Callable[..., None]
 
@@ -95,24 +97,24 @@ class Link:
         self._counts = {"connects": 0, "failures": 0, "hello_timeouts": 0}
         self._bytes = [0, 0]
 
-    def send(self, message: Question) -> None:
-        """Send, or wait for the dial under way, or post SendFailed."""
-        try:
-            frame = encode(message, NODE_LIMIT)
-        except WireError as error:
-            self.emit("frame-too-large", peer=self.peer, reason=str(error))
-            self._refuse(message.rid)
-            return
-        if self._up and self._stream is not None:
-            if self._stream.clogged and self._stream.unsent > LINK_BOUND:
-                self._refuse(message.rid)
+    def carry(self, rid: int, frame: bytes) -> None:
+        """Send the frame of a question, or wait for the dial under way, or post SendFailed."""
+        stream = self._stream
+        if self._up and stream is not None:
+            if stream.clogged and stream.unsent > LINK_BOUND:
+                self._refuse(rid)
             else:
-                self._stream.send_frame(frame)
-        elif (self._stream or self._may_dial()) and self._waiting_bytes < LINK_BOUND:
-            self._waiting.append((message.rid, frame))
+                stream.send_frame(frame)
+        elif (stream or self._may_dial()) and self._waiting_bytes < LINK_BOUND:
+            self._waiting.append((rid, frame))
             self._waiting_bytes += len(frame)
         else:
-            self._refuse(message.rid)
+            self._refuse(rid)
+
+    def too_large(self, rid: int, reason: str) -> None:
+        """No frame takes the question."""
+        self.emit("frame-too-large", peer=self.peer, reason=reason)
+        self._refuse(rid)
 
     async def keep_up(self) -> None:
         """Dial for ever; ends when cancelled."""
@@ -222,6 +224,10 @@ class Peers:
         self._emit = emit
         self._links: dict[str, Link] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._loop = asyncio.get_running_loop()
+        #: the question that was encoded last, and its frame
+        self._encoded: Message | None = None
+        self._frame = b""
 
     def add(self, peer: str, address: str) -> None:
         """Dial `peer` at `address` from now on, and keep at it."""
@@ -247,12 +253,27 @@ class Peers:
         self.carry(Send(peer, message))
 
     def carry(self, effect: Send) -> None:
-        """The same, of an effect of the core."""
+        """The same, of an effect of the core. What goes to several peers one after the other is
+        encoded once."""
         link, message = self._links.get(effect.peer), effect.message
+        rid: int = message.rid  # type: ignore[union-attr]
         if link is None:
-            self._post(SendFailed(effect.peer, message.rid))  # type: ignore[union-attr]
+            self._post(SendFailed(effect.peer, rid))
+        elif message is self._encoded:
+            link.carry(rid, self._frame)
         else:
-            link.send(message)  # type: ignore[arg-type]
+            try:
+                frame = encode(message, NODE_LIMIT)
+            except WireError as error:
+                link.too_large(rid, str(error))
+                return
+            self._encoded, self._frame = message, frame
+            if len(frame) > _KEPT:
+                self._loop.call_soon(self._forget)
+            link.carry(rid, frame)
+
+    def _forget(self) -> None:
+        self._encoded, self._frame = None, b""
 
     def wake(self, peer: str) -> None:
         """Dial `peer` now, if there is no link to it: it has just dialled this node, say. So both

@@ -93,7 +93,7 @@ BUGS: dict[str, Bug] = {
             *("--nodes=3", "--keys=3", "--rate=100", "--concurrency=24", "--option=blind=1"),
             *("--param=max_siblings=2000", "--param=durability=buffered"),
             "--param=buffer_interval=2",
-            "--time-limit=24s",
+            "--time-limit=32s",
         ),
     ),
     "prune-clock": Bug(

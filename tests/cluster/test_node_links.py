@@ -13,13 +13,16 @@ import pytest
 from dynamesis.cluster.core.protocol.events import Event, LinkDown, LinkUp, Received, SendFailed
 from dynamesis.cluster.core.protocol.messages import (
     PROTOCOL,
+    Entry,
     Get,
     Hello,
+    Key,
     Message,
     Ping,
     Pong,
     Refusal,
     ReplicaPut,
+    Version,
 )
 from dynamesis.cluster.net import peers
 from dynamesis.cluster.net.peers import LINK_BOUND, Peers
@@ -29,6 +32,7 @@ from node_world import in_loop, until
 
 ME = Hello("n1", "dynamesis")
 PEER = Hello("n2", "dynamesis")
+KEY = Key(b"k")
 
 
 class Peer:
@@ -289,3 +293,24 @@ async def test_a_message_over_the_frame_limit_is_not_sent() -> None:
         assert w.log[-1][0] == "frame-too-large"
         w.peers.send("n2", Ping(2))
         await until(lambda: Ping(2) in w.peer.received, "the link lives")
+
+
+@in_loop
+async def test_a_question_to_several_peers_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[Message] = []
+
+    def counted(message: Message, limit: int) -> bytes:
+        encoded.append(message)
+        return encode(message, limit)
+
+    monkeypatch.setattr(peers, "encode", counted)
+    async with world() as w:
+        await w.until_event(LinkUp("n2"))
+        shared, alike = ReplicaPut(1, KEY, {}), ReplicaPut(1, KEY, {})
+        large = ReplicaPut(2, KEY, {"a": Entry(1, ((1, Version(bytes(1 << 20))),))})
+        questions = [shared, shared, alike, large, large]
+        for question in questions:
+            w.peers.send("n2", question)
+        await until(lambda: w.peer.received[-5:] == questions, "all came, in order")
+        assert [id(message) for message in encoded] == [id(shared), id(alike), id(large)]
+        assert w.peers._frame == b"", "a large frame is not kept"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dynamesis.cluster.core.node.usual_replica import followed, holds
 from dynamesis.cluster.core.protocol.messages import Entry, Key, PutReply, Version
-from dynamesis.cluster.core.storage.outlines import LARGE, MOST, Outlines
+from dynamesis.cluster.core.storage.outlines import LARGE, MOST, YOUNG, Outlines
 from dynamesis.cluster.core.storage.row_keys import Row
 from dynamesis.cluster.core.versions import clock
 from hypothesis import given
@@ -19,8 +19,8 @@ ROW = Row(b"row")
 LARGE_VALUE = bytes(LARGE)
 
 
-def outlines_of(state: Any, actor: str | None = "A") -> Outlines:
-    outlines = Outlines()
+def outlines_of(state: Any, actor: str | None = "A") -> Outlines[Any]:
+    outlines = Outlines[Any]()
     outlines.keep(ROW, state, actor, clock.digest(state))
     return outlines
 
@@ -70,7 +70,7 @@ def test_no_outline_is_given_where_a_version_may_stay() -> None:
 
 
 def test_outlines_are_bounded() -> None:
-    outlines = Outlines()
+    outlines = Outlines[Any]()
     for number in range(MOST + 5):
         outlines.keep(Row(b"%d" % number), {"A": Entry(1)}, "A", 1)
     assert len(outlines) == MOST
@@ -117,6 +117,65 @@ def test_an_outline_of_a_write_that_failed_is_dropped() -> None:
         row = node.replica.row(Key(b"k"))
         node.objects._lost(row, node.replica.own(Key(b"k")))
         assert not len(node.objects.outlines)
+
+
+def test_a_small_value_is_replaced_without_reading_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sim = Simulator()
+    read: list[bytes] = []
+    get = DictStore.get
+
+    def counted(self: DictStore, table: str, key: bytes) -> bytes | None:
+        if table == "objects":
+            read.append(key)
+        return get(self, table, key)
+
+    context = _put(sim, b"first", b"")
+    context = _put(sim, b"second", context)
+    monkeypatch.setattr(DictStore, "get", counted)
+    _put(sim, b"third", context)
+    assert not read
+    _put(sim, b"beside it", context)
+    held = sim.holders(b"k").values()
+    assert held
+    assert all(values == {b"third", b"beside it"} for values in held)
+    sim.get("n1", b"k")
+    assert read, "what is shown is read"
+
+
+@pytest.mark.parametrize("how", ["lost", "removed", "damaged", "merged"])
+def test_a_small_record_is_forgotten_when_its_row_changes_otherwise(how: str) -> None:
+    sim = Simulator()
+    context = _put(sim, b"first", b"")
+    _put(sim, b"second", context)
+    kept = 0
+    for node in sim.nodes.values():
+        objects, row = node.objects, node.replica.row(Key(b"k"))
+        record = objects.outlines.small(row)
+        if record is None:
+            continue
+        kept += 1
+        assert record == node.replica.own(Key(b"k"))
+        if how == "lost":
+            objects._lost(row, record)
+        elif how == "removed":
+            objects.remove(row, lambda code: None)
+        elif how == "damaged":
+            objects._report(row)
+        else:
+            state = {"x": Entry(1, ((1, Version(b"v")),))}
+            objects.merge(row, state, "anti-entropy", lambda code: None)
+        assert objects.outlines.small(row) is None
+    assert kept
+
+
+def test_small_records_are_bounded() -> None:
+    outlines = Outlines[int]()
+    for number in range(3 * YOUNG):
+        outlines.keep_small(Row(b"%d" % number), number + 1)
+    kept = [n for n in range(3 * YOUNG) if outlines.small(Row(b"%d" % n)) is not None]
+    assert kept == [*range(YOUNG, 3 * YOUNG)], "the oldest went first"
+    outlines.keep(Row(b"%d" % kept[-1]), {"A": Entry(1)}, "A", 1)
+    assert outlines.small(Row(b"%d" % kept[-1])) is None, "it is large now"
 
 
 def _put(sim: Simulator, value: bytes, context: bytes) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dynamesis.cluster.core.protocol.events import SetTimer
+from typing import Any
+
+from dynamesis.cluster.core.protocol.events import Send, SetTimer
 from dynamesis.cluster.core.protocol.messages import Ping, Pong
 from dynamesis.cluster.core.runtime.runtime import Runtime, Timer
 from hypothesis import given
@@ -45,7 +47,7 @@ class Run:
         elif what == 3 and self.timers:
             runtime.cancel(self.timers[which % len(self.timers)])
         elif what == 4 and self.calls:
-            runtime.finish(self.calls[which % len(self.calls)], Pong(0))
+            runtime.finish("n2", self.calls[which % len(self.calls)], Pong(0))
 
     def note(self, what: object) -> None:
         self.seen.append((self.runtime.now, what))
@@ -75,7 +77,73 @@ def test_calls_that_have_ended_are_let_go_of_before_their_time() -> None:
     runtime = idle_runtime()
     runtime.expect(20.0)
     for _ in range(1000):
-        runtime.finish(runtime.call("n2", Ping, 20.0, lambda outcome: None), Pong(0))
+        runtime.finish("n2", runtime.call("n2", Ping, 20.0, lambda outcome: None), Pong(0))
         runtime.drain()
     assert len(runtime._lanes[20.0]) <= 1
     assert not runtime._heap
+
+
+class Rounds:
+    """Questions to two peers, each put as one round or as a call to each, and what comes of them
+    in which order."""
+
+    PEERS = ("n2", "n3")
+
+    def __init__(self, together: bool, steps: list[tuple[float, int, int]]) -> None:
+        self.runtime = idle_runtime()
+        self.runtime.expect(*DELAYS[:2])
+        self.seen: list[object] = []
+        self.rids: list[dict[str, int]] = []
+        for number, (passed, what, which) in enumerate(steps):
+            self.runtime.now += passed
+            self.runtime.fire()
+            peer, asked = self.PEERS[which % 2], self.rids[-1 - which % max(1, len(self.rids)) :]
+            if what < 2:
+                self.ask(number, together, DELAYS[which])
+            elif what == 2 and asked:
+                self.end(asked[0], peer, Pong(0))
+            elif what == 3 and asked:
+                self.end(asked[0], peer, "unsent")
+            elif what == 4:
+                self.runtime.lose(peer)
+            sent = [e for e in self.runtime.drain() if isinstance(e, Send)]
+            self.seen.append([effect.peer for effect in sent])
+        self.runtime.now += 10
+        self.runtime.fire()
+        assert not self.runtime._rounds
+        assert not self.runtime._calls
+
+    def ask(self, number: int, together: bool, delay: float) -> None:
+        runtime, rids = self.runtime, dict[str, int]()
+        for peers in [self.PEERS] if together else [[peer] for peer in self.PEERS]:
+            rid = runtime.number()
+            rids.update(dict.fromkeys(peers, rid))
+            runtime.ask_all(
+                list(peers),
+                rid,
+                Ping(rid),
+                delay,
+                lambda peer, outcome: self.seen.append((number, peer, outcome, runtime.now)),
+            )
+        self.rids.append(rids)
+
+    def end(self, rids: dict[str, int], peer: str, outcome: Any) -> None:
+        self.seen.append(self.runtime.finish(peer, rids[peer], outcome))
+
+
+@given(steps)
+def test_a_question_to_several_peers_ends_as_one_to_each(
+    steps: list[tuple[float, int, int]],
+) -> None:
+    assert Rounds(True, steps).seen == Rounds(False, steps).seen
+
+
+def test_a_peer_that_answers_twice_is_late() -> None:
+    runtime = idle_runtime()
+    seen: list[object] = []
+    runtime.ask_all(["n2", "n3"], 7, Ping(7), 1.0, lambda peer, outcome: seen.append(peer))
+    assert runtime.finish("n2", 7, Pong(7))
+    assert not runtime.finish("n2", 7, Pong(7)), "it had its turn"
+    assert not runtime.finish("n4", 7, Pong(7)), "it was not asked"
+    assert runtime.finish("n3", 7, Pong(7))
+    assert seen == ["n2", "n3"]

@@ -110,7 +110,13 @@ class Dispatch:
                 runtime.request = ""
                 if done:
                     return
-            elif kind is ReplicaGet and usual.get(channel, message):  # type: ignore[arg-type]
+            elif kind is ReplicaGet:
+                if usual.get(channel, message):  # type: ignore[arg-type]
+                    return
+            elif kind is Put:
+                runtime.request = message.request  # type: ignore[union-attr]
+                self._put(message, partial(runtime.reply, channel), 0)  # type: ignore[arg-type]
+                runtime.request = ""
                 return
         reply = partial(runtime.reply, channel)
         wrong = None if kind in _CLIENTS else objection(message, self._node.params)

@@ -77,7 +77,9 @@ class Node(Assembly):
             if channel is not None:
                 self.dispatch.asked(channel, event)  # type: ignore[arg-type]
             else:
-                self._answered(event.peer, event.message)  # type: ignore[union-attr, arg-type]
+                message = event.message  # type: ignore[union-attr]
+                if not runtime.finish(event.peer, message.rid, message):  # type: ignore
+                    self._late(event.peer, message)  # type: ignore[union-attr, arg-type]
         else:
             self._other(event)
         if runtime.unsettled:
@@ -86,11 +88,10 @@ class Node(Assembly):
         runtime.effects = []
         return effects
 
-    def _answered(self, peer: str, message: Answer) -> None:
+    def _late(self, peer: str, message: Answer) -> None:
         # a late answer still shows that the peer is alive
-        if not self.runtime.finish(message.rid, message):
-            self.runtime.note("late-answer", code=type(message).__name__, peer=peer)
-            self.detector.late(peer)
+        self.runtime.note("late-answer", code=type(message).__name__, peer=peer)
+        self.detector.late(peer)
 
     def _other(self, event: Event) -> None:
         match event:
@@ -100,8 +101,8 @@ class Node(Assembly):
                 self.runtime.fire()
             case ClientGone(channel):
                 self.dispatch.gone(channel)
-            case SendFailed(_, rid):
-                self.runtime.finish(rid, "unsent")
+            case SendFailed(peer, rid):
+                self.runtime.finish(peer, rid, "unsent")
             case LinkUp(peer):
                 self.detector.link_up(peer)
                 self.bootstrap.linked(peer)

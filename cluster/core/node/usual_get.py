@@ -64,14 +64,20 @@ class UsualGet:
         s.barriers.enter(key)
         self._deadline = s.runtime.after(s.params.request_timeout, self._expire)
         me, runtime, timeout = s.node, s.runtime, s.usual_timeout()
+        if timeout and s.params.r > 1:  # the own answer is not enough, so it may come last
+            rid = runtime.sequence = runtime.sequence + 1
+            others = [peer for peer in self._primaries if peer != me]
+            runtime.ask_all(others, rid, ReplicaGet(rid, key, None), timeout, self._outcome)
+            if len(others) < self._left:
+                s.replica.get(key, None, partial(self._received, me))
+            return
         for peer in self._primaries:
             if peer == me:
                 s.replica.get(key, None, partial(self._received, peer))
             else:
                 rid = runtime.sequence = runtime.sequence + 1
-                done = partial(self._outcome, peer)
-                question = ReplicaGet(rid, key, None)
-                runtime.sent(peer, rid, question, timeout or s.replica_timeout(peer), done)
+                wait = timeout or s.replica_timeout(peer)
+                runtime.ask_all([peer], rid, ReplicaGet(rid, key, None), wait, self._outcome)
 
     def _outcome(self, peer: str, outcome: Answer | Failure) -> None:
         if type(outcome) is ReplicaGetReply:

@@ -9,8 +9,6 @@ fails, time is up) the put continues as a `PutRequest` from exactly where it is.
 
 from __future__ import annotations
 
-from functools import partial
-
 from dynamesis.cluster.core.node.usual_replica import UsualReplica
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
@@ -27,7 +25,6 @@ from dynamesis.cluster.core.requests.coordinator import Services
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.runtime.request_dedup import Respond
 from dynamesis.cluster.core.runtime.runtime import Failure
-from dynamesis.cluster.core.storage.outlines import Outline
 from dynamesis.cluster.core.storage.record_table import NoActor, Record
 from dynamesis.cluster.core.versions import clock
 from dynamesis.cluster.core.versions.context import SeenVersions
@@ -83,7 +80,7 @@ class UsualPut:
         row = ways.row(put.key)
         if row is None or objects.damaged:
             return False
-        old: Record | Outline | None = ways.outline(row, context)
+        old = ways.outline(row, context)
         if old is not None and clock.replaced(context, old.state) is None:
             old = None  # something of it stays
         try:
@@ -118,22 +115,29 @@ class UsualPut:
         return True
 
     def _stored(self, code: str | None) -> None:
-        s, put = self._s, self._put
+        s = self._s
         if code is not None or self._general is not None:
             # not to be stored, or its time was up before it was
             (self._general or self._turn_general()).stored(code)
             return
         self._got.append((s.node, s.replica.durable))
         self._left = len(self._primaries) - 1
-        key, state, digest, request = put.key, self._state, self._digest, put.request
-        me, runtime, timeout = s.node, s.runtime, s.usual_timeout()
-        for peer in self._primaries:
-            if peer != me:
-                rid = runtime.sequence = runtime.sequence + 1
-                copy = ReplicaPut(rid, key, state, None, "put", True, request, digest)
-                done = partial(self._acknowledged, peer)
-                runtime.sent(peer, rid, copy, timeout or s.replica_timeout(peer), done)
+        if self._left:
+            self._send_copies()
         self._progress()
+
+    def _send_copies(self) -> None:
+        s, put, me, runtime = self._s, self._put, self._s.node, self._s.runtime
+        others = [peer for peer in self._primaries if peer != me]
+        timeout = s.usual_timeout()
+        # one question, encoded once for all; but each with its own time where some are slow
+        for peers in [others] if timeout else [[peer] for peer in others]:
+            rid = runtime.sequence = runtime.sequence + 1
+            copy = ReplicaPut(
+                rid, put.key, self._state, None, "put", True, put.request, self._digest
+            )
+            wait = timeout or s.replica_timeout(peers[0])
+            runtime.ask_all(peers, rid, copy, wait, self._acknowledged)
 
     def _acknowledged(self, peer: str, outcome: Answer | Failure) -> None:
         if self._general is not None:
@@ -141,7 +145,11 @@ class UsualPut:
         elif type(outcome) is ReplicaPutReply and outcome.error is None:
             self._got.append((peer, outcome.durable))
             self._left -= 1
-            self._progress()
+            if self._left or not self._answered:
+                self._progress()
+            else:
+                self._s.barriers.leave(self._put.key)
+                self._s.admission.leave(len(self._put.value))
         else:
             self._turn_general().acknowledged(peer, outcome)
 

@@ -15,7 +15,7 @@ from collections.abc import Set
 from typing import TypeVar
 
 from dynamesis.cluster.core.node.assembly import Assembly
-from dynamesis.cluster.core.protocol.events import Reply
+from dynamesis.cluster.core.protocol.events import Emit, Reply
 from dynamesis.cluster.core.protocol.messages import (
     Key,
     ReplicaGet,
@@ -28,14 +28,14 @@ from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.ring.ring import partition_of
 from dynamesis.cluster.core.storage.buffer import Done
-from dynamesis.cluster.core.storage.outlines import LARGE, Outline
+from dynamesis.cluster.core.storage.outlines import LARGE, SMALL, Outline
 from dynamesis.cluster.core.storage.record_table import Record
 from dynamesis.cluster.core.storage.row_keys import Row, object_row
 from dynamesis.cluster.core.versions import clock
 
 T = TypeVar("T")
 #: keys whose places are remembered
-_REMEMBERED = 2048
+_REMEMBERED = 4096
 
 
 class UsualReplica:
@@ -125,11 +125,13 @@ class UsualReplica:
         if asked.hint_for is not None or peer not in members or self._me not in members:
             return False
         row = self.row(asked.key)
-        if row is None or asked.why != "put":
+        if row is None or asked.why != "put" or self.objects.damaged:
             return False
-        old = self.outline(row, asked.state) or self.present(row)
-        state = None if old is None else followed(old.state, asked.state)
-        if old is None or state is None:
+        old = self.objects.outlines.small(row) or self.replaced(row, asked.state)
+        if old is None:
+            return False
+        state = followed(old.state, asked.state)
+        if state is None:
             return False
         if len(state) != len(old.state):  # the actors of the record here were looked at before
             self._identity.look_at(asked.state)
@@ -154,20 +156,24 @@ class UsualReplica:
         self.store(row, asked.key, {"why": "put"}, old, new, done)
         return True
 
-    def outline(self, row: Row, known: State) -> Outline | None:
-        """The record of a row without its values, where the record is large and durable and that is
-        enough to replace it by a state that knows these actors. None otherwise."""
+    def outline(self, row: Row, known: State) -> Record | Outline | None:
+        """What is known without reading of the record of a row that is to be replaced by a state
+        that knows these actors: all of a small one; of a large one all but its values, where it
+        is durable and that is enough. None otherwise."""
         outlines = self.objects.outlines
-        if not outlines.of_rows or row in self._pending or self.objects.damaged:
+        small = outlines.small(row)
+        if small is not None:
+            return small
+        if not outlines.of_rows or row in self._pending:
             return None
         return outlines.of(row, known)
 
-    def present(self, row: Row) -> Record | None:
-        """The record of a row; None also where that takes a closer look."""
+    def replaced(self, row: Row, known: State) -> Record | Outline | None:
+        """The same, or the record as it is read; None where that takes a closer look."""
         if self.objects.damaged:
             return None
         try:
-            return self.objects.get(row)
+            return self.outline(row, known) or self.objects.get(row)
         except ReadFailed:
             return None
 
@@ -186,11 +192,16 @@ class UsualReplica:
         line["hash"] = f"{new.hash:016x}"
         line["holds"] = dots
         line["key"] = key
-        self._runtime.log("stored", line, only_key=True)
+        runtime = self._runtime
+        if runtime.request:
+            line["request"] = runtime.request
+        runtime.effects.append(Emit("stored", line, True))
         outlines = self.objects.outlines
-        if size >= LARGE:
+        if size <= SMALL:
+            outlines.keep_small(row, new)
+        elif size >= LARGE:
             outlines.keep(row, new.state, new.actor, new.hash)
-        elif outlines.of_rows:
+        else:
             outlines.drop(row)
         self.objects.buffer.write_through(row, new, done)
         if old is None:
@@ -212,6 +223,11 @@ def _remember(places: dict[Key, T], key: Key, place: T) -> None:
 def holds(state: State) -> tuple[list[str], bool, int]:
     """The names of the versions of a state, as `clock.dots` has them, whether any of them is a
     tombstone, and the bytes of all."""
+    if len(state) == 1:
+        ((actor, entry),) = state.items()
+        if len(entry.values) == 1:
+            ((event, version),) = entry.values
+            return [f"{actor}:{event}"], version.deleted, len(version.value)
     names, deleted, size = [], False, 0
     for actor in sorted(state) if len(state) > 1 else state:
         for event, version in state[actor].values:
@@ -225,6 +241,11 @@ def holds(state: State) -> tuple[list[str], bool, int]:
 def followed(ours: State, theirs: State) -> State | None:
     """The merge of two states where all that differs in `theirs` was stamped after what `ours`
     knows; None otherwise, and where nothing differs."""
+    if len(theirs) == 1 == len(ours):
+        ((actor, coming),) = theirs.items()
+        here = ours.get(actor)
+        if here is not None and here.n < coming.n:
+            return theirs if clock.follows(here, coming) else None
     merged = ours
     for actor, coming in theirs.items():
         here = ours.get(actor)

@@ -59,15 +59,40 @@ class _Call(msgspec.Struct):
     live: bool = True
 
     def run(self) -> None:
-        self.runtime.finish(self.rid, "timeout")
+        self.runtime.finish(self.peer, self.rid, "timeout")
 
 
-def _before(one: Timer | _Call, other: Timer | _Call) -> bool:
+class _Round(msgspec.Struct):
+    """One question that was put to several peers under one number, and the timer of all."""
+
+    runtime: Runtime
+    rid: int
+    #: those that have not answered
+    peers: list[str]
+    done: Callable[[str, Answer | Failure], None]
+    due: float
+    number: int
+    live: bool = True
+
+    def run(self) -> None:
+        for peer in tuple(self.peers):
+            self.runtime.finish(peer, self.rid, "timeout")
+
+
+#: What waits until it is due.
+_Waiting = Timer | _Call | _Round
+
+
+def _before(one: _Waiting, other: _Waiting) -> bool:
     return (one.due, one.number) < (other.due, other.number)
 
 
 def _ended(outcome: Answer | Failure) -> None:
     """Do nothing: the call has ended."""
+
+
+def _none_asked(peer: str, outcome: Answer | Failure) -> None:
+    """Do nothing: all calls have ended."""
 
 
 class Runtime:
@@ -87,15 +112,17 @@ class Runtime:
         self.effects: list[Effect] = []
         #: the last number that was given to a timer, a call or a write
         self.sequence = 0
-        self._heap: list[tuple[float, int, Timer | _Call]] = []
+        self._heap: list[tuple[float, int, _Waiting]] = []
         #: delay -> what waits just that long, in the order in which it is due (see expect)
-        self._lanes: dict[float, deque[Timer | _Call]] = {}
+        self._lanes: dict[float, deque[_Waiting]] = {}
         #: when the shell's timer goes off, and the earliest that was asked for since it was set
         self._armed = float("inf")
         self._earliest = float("inf")
         #: whether there is more to drain than effects
         self.unsettled = False
         self._calls: dict[int, _Call] = {}
+        #: the same of questions to several peers
+        self._rounds: dict[int, _Round] = {}
         #: token -> what to do once that is stored
         self.persists: dict[int, Callable[[str | None], None]] = {}
         self._soon: deque[Callable[[], None]] = deque()
@@ -169,7 +196,7 @@ class Runtime:
         for delay in delays:
             self._lanes.setdefault(delay, deque())
 
-    def _wait(self, delay: float, timer: Timer | _Call) -> None:
+    def _wait(self, delay: float, timer: _Waiting) -> None:
         lane = self._lanes.get(delay)
         if lane is None:
             heapq.heappush(self._heap, (timer.due, timer.number, timer))
@@ -207,7 +234,7 @@ class Runtime:
         self._earliest = float("-inf")  # look anew
         self.unsettled = True
 
-    def _first(self) -> Timer | _Call | None:
+    def _first(self) -> _Waiting | None:
         """What is due first; what was cancelled is let go of."""
         heap = self._heap
         while heap and not heap[0][2].live:
@@ -220,7 +247,7 @@ class Runtime:
                 first = lane[0]
         return first
 
-    def _take(self, timer: Timer | _Call) -> None:
+    def _take(self, timer: _Waiting) -> None:
         """Wait no more for what is due first."""
         if self._heap and self._heap[0][2] is timer:
             heapq.heappop(self._heap)
@@ -281,28 +308,63 @@ class Runtime:
         number = self.sequence = self.sequence + 1
         due = self.now + timeout
         call = self._calls[rid] = _Call(self, rid, peer, done, due, number)
+        self._wait(timeout, call)
+        self.effects.append(Send(peer, question))
+
+    def ask_all(
+        self,
+        peers: list[str],
+        rid: int,
+        question: Question,
+        timeout: float,
+        done: Callable[[str, Answer | Failure], None],
+    ) -> None:
+        """Put one question to several peers: done(peer, answer), or done(peer, failure), exactly
+        once for each. `peers` is the runtime's from now on."""
+        number = self.sequence = self.sequence + 1
+        effects = self.effects
+        for peer in peers:
+            effects.append(Send(peer, question))
+        due = self.now + timeout
+        asked = self._rounds[rid] = _Round(self, rid, peers, done, due, number)
         lane = self._lanes.get(timeout)
         if lane and due >= self._earliest:  # as _wait, for the usual case
             while lane and not lane[0].live:
                 lane.popleft()
-            lane.append(call)
+            lane.append(asked)
         else:
-            self._wait(timeout, call)
-        self.effects.append(Send(peer, question))
+            self._wait(timeout, asked)
 
-    def finish(self, rid: int, outcome: Answer | Failure) -> bool:
-        """End call `rid`; False when it had ended before (a late answer)."""
+    def finish(self, peer: str, rid: int, outcome: Answer | Failure) -> bool:
+        """End call `rid` of `peer`; False when it had ended before (a late answer)."""
+        asked = self._rounds.get(rid)
+        if asked is not None:
+            peers = asked.peers
+            if peer not in peers:
+                return False
+            # its timer is kept until it is due: what waited for the answer need not be
+            peers.remove(peer)
+            done = asked.done
+            if not peers:
+                del self._rounds[rid]
+                asked.done, asked.live = _none_asked, False
+            self._ended(peer, outcome)
+            done(peer, outcome)
+            return True
         call = self._calls.pop(rid, None)
         if call is None:
             return False
-        # its timer is kept until it is due: what waited for the answer need not be
-        done, call.done, call.live = call.done, _ended, False
-        if type(outcome) is str:
-            self.on_failure(call.peer, outcome)
-        else:
-            self.on_answer(call.peer)
-        done(outcome)
+        action, call.done, call.live = call.done, _ended, False
+        self._ended(call.peer, outcome)
+        action(outcome)
         return True
+
+    def _ended(self, peer: str, outcome: Answer | Failure) -> None:
+        """Report what became of a call."""
+        if type(outcome) is str:
+            self.on_failure(peer, outcome)
+        else:
+            self.on_answer(peer)
 
     def forget(self, rid: int) -> None:
         """End call `rid` without an outcome; what comes of it is a late answer."""
@@ -312,5 +374,7 @@ class Runtime:
 
     def lose(self, peer: str) -> None:
         """The link to `peer` broke: every call on it is in doubt."""
-        for rid in [rid for rid, call in self._calls.items() if call.peer == peer]:
-            self.finish(rid, "lost")
+        lost = [rid for rid, call in self._calls.items() if call.peer == peer]
+        lost += [rid for rid, asked in self._rounds.items() if peer in asked.peers]
+        for rid in sorted(lost):
+            self.finish(peer, rid, "lost")

@@ -25,7 +25,7 @@ def leaf_of(key: Key) -> int:
     return int.from_bytes(tail, "big") % LEAVES
 
 
-@lru_cache(maxsize=4096)  # what a record adds to its leaf is taken away when it is replaced
+@lru_cache(maxsize=8192)  # what a record adds to its leaf is taken away when it is replaced
 def item_hash(key: Key, record_hash: int) -> int:
     """What one key adds to its leaf, 64 bits."""
     item = key + record_hash.to_bytes(8, "big")
@@ -49,12 +49,15 @@ class Tree:
 
     def change(self, key: Key, old: int | None, new: int | None) -> None:
         """The hash of key's record went from `old` to `new` (None: no record)."""
-        leaf = leaf_of(key)
         changed = 0
         if old is not None:
             changed = item_hash(key, old)
         if new is not None:
             changed ^= item_hash(key, new)
+        self.toggle(leaf_of(key), changed)
+
+    def toggle(self, leaf: int, changed: int) -> None:
+        """Add to a leaf what is not in it of `changed`, take away what is."""
         self._leaves[leaf] ^= changed
         self._stale[leaf // WIDTH] = None
         self._root = None

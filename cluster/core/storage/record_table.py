@@ -84,8 +84,8 @@ class RecordTable:
         self._memory = memory
         #: rows that are damaged, as far as has been seen
         self.damaged: dict[Row, None] = {}
-        #: of the large records that this process has stored
-        self.outlines = Outlines()
+        #: of what this process has stored
+        self.outlines = Outlines[Record]()
         self._clock = versioning.clock
         self._versioning = versioning
         self._key_of = key_of

@@ -40,6 +40,11 @@ def split_object(row: Row) -> tuple[int, Key]:
     return int.from_bytes(row[:2], "big"), Key(row[_PLACE:])
 
 
+def place_of(row: Row) -> tuple[int, int, Key]:
+    """(partition, leaf, key) of an object's row."""
+    return row[0] << 8 | row[1], row[2] << 8 | row[3], Key(row[_PLACE:])
+
+
 def hint_row(target: str, key: Key) -> Row:
     """The row of the hint that is kept for `target`; node ids contain no NUL."""
     return Row(target.encode() + b"\0" + key)

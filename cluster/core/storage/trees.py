@@ -23,9 +23,9 @@ from dynamesis.cluster.core.protocol.events import Write
 from dynamesis.cluster.core.protocol.messages import Key
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, Reader, ReadFailed
 from dynamesis.cluster.core.runtime.runtime import Runtime
-from dynamesis.cluster.core.storage.merkle import LEAVES, Tree, leaf_of
+from dynamesis.cluster.core.storage.merkle import LEAVES, Tree, item_hash, leaf_of
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
-from dynamesis.cluster.core.storage.row_keys import Row, leaf_prefix, split_object
+from dynamesis.cluster.core.storage.row_keys import Row, leaf_prefix, place_of, split_object
 from dynamesis.cluster.core.versions import clock
 
 _MARK = b"trees"
@@ -71,10 +71,12 @@ class Forest:
     def _settle(self) -> None:
         """Bring the trees up to date."""
         replaced, self._replaced = self._replaced, {}
+        trees, stale = self.trees, self._stale
         for row, (old, new) in replaced.items():
-            partition, key = split_object(row)
-            (self.trees.get(partition) or self.of(partition)).change(key, old, new)
-            self._stale[partition] = None
+            partition, leaf, key = place_of(row)
+            tree = trees.get(partition) or self.of(partition)
+            tree.toggle(leaf, item_hash(key, old) ^ item_hash(key, new))
+            stale[partition] = None
 
     def of(self, partition: int) -> Tree:
         if self._replaced:
