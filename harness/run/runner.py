@@ -41,6 +41,7 @@ from dynamesis.harness.run.quiesce import (
     wait_for,
 )
 from dynamesis.harness.run.recorder import Recorder
+from dynamesis.harness.run.shared_load import SharedLoad
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.reports import RingView
 from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake
@@ -79,6 +80,8 @@ class RunnerParts:
         repaired
     lacks: what the store cannot do, by capability
     look: called again and again while nodes run, from the load to the end
+    shared_load: the load of the clients, where drivers schedule it: `load` is then that of the
+        nemesis alone
     """
 
     store: Capabilities
@@ -94,6 +97,7 @@ class RunnerParts:
     anti_entropy: bool = True
     lacks: Mapping[str, str] = field(default_factory=dict)
     look: Callable[[], Awaitable[None]] | None = None
+    shared_load: SharedLoad | None = None
 
 
 class Interrupted(Exception):
@@ -185,8 +189,23 @@ class Runner:
         nemesis = _NemesisWorker(self.parts.nemesis, self.recorder)
         workers: dict[Thread, Worker] = {**self.parts.clients, NEMESIS: nemesis}
         interpreter = Interpreter(self.recorder, workers, self.interrupt)
-        ended = await interpreter.run(start(self.parts.load, len(self.parts.clients)))
-        return ended.workers
+        running = interpreter.run(start(self.parts.load, len(self.parts.clients)))
+        if self.parts.shared_load is None:
+            return (await running).workers
+        ended, played = await asyncio.gather(running, self._shared_load(self.parts.shared_load))
+        processes = {**ended.workers.processes, **played}
+        return msgspec.structs.replace(ended.workers, processes=processes)
+
+    async def _shared_load(self, load: SharedLoad) -> Mapping[Thread, int]:
+        """The load that drivers schedule; the test ends where one of them fails. The process
+        that each thread plays then."""
+        try:
+            return await load.run(self.recorder.began, self.interrupt)
+        except EnvironmentFailed as failure:
+            log.error("%s", failure)
+            self._failure = failure
+            self.interrupt.set()
+            return {}
 
     async def _heal(self) -> None:
         """A node that will not come back is the store's failing, not the harness's: the
