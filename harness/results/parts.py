@@ -1,7 +1,7 @@
 """Parts of a history: what drivers recorded of their shares of a load, and how it becomes one.
 
 Each driver writes a part beside the history of the harness. All are stamped by one clock, the
-monotonic clock of the machine, so that the order of the times is the order in which things happened.
+monotonic one of the machine, so that the order of the times is the order in which things happened.
 They are merged when the test is over; where the harness was killed before, when its folder is
 judged. A part is claimed by the process that writes it: what still grows is not merged.
 """

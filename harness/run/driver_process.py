@@ -1,5 +1,5 @@
-"""A load driver from within: it performs operations that it is handed, one by one, or a load that it
-schedules and records itself."""
+"""A load driver from within: it performs operations that it is handed, one by one, or a load that
+it schedules and records itself."""
 
 from __future__ import annotations
 

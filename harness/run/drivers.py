@@ -2,9 +2,9 @@
 
 Where a load can be shared out, each driver schedules, performs and records its own share of it
 (`harness.run.load_share`), and the harness has the faults alone: no operation passes through it.
-The parts of the history are merged by time (`harness.results.parts`). Where clients must know of each
-other, and in the final reads, schedule and history stay in the harness: an operation is recorded,
-handed to the driver that has its thread, and recorded again when it comes back.
+The parts of the history are merged by time (`harness.results.parts`). Where clients must know of
+each other, and in the final reads, schedule and history stay in the harness: an operation is
+recorded, handed to the driver that has its thread, and recorded again when it comes back.
 
 Drivers are forked, before anything else begins, so that what they log is carried to the
 harness's own log (harness.results.logs); they are never killed or paused. They end with the other

@@ -1,9 +1,9 @@
 """One driver's share of the load: scheduled, carried out and recorded in its process.
 
 A share is a load of its own, for some of the client threads, at their part of the rate. Its history
-is a part (`harness.results.parts`): numbered for itself, stamped by the clock of the machine and counted from
-when the test began, so that the parts of all drivers and the history of the harness, which has
-the faults, make one history in the order of their times.
+is a part (`harness.results.parts`): numbered for itself, stamped by the clock of the machine and
+counted from when the test began, so that the parts of all drivers and the history of the harness,
+which has the faults, make one history in the order of their times.
 """
 
 from __future__ import annotations
