@@ -1,6 +1,6 @@
 """How many operations a second load drivers schedule, send and record, without a store behind them.
 
-`python tests/bench/driver_rate.py [--drivers 2] [--rate 10000] [--clients 64] [--workload register]`:
+`python tests/bench/driver_rate.py [--drivers 2] [--rate 10000] [--clients 64] [--seconds 5]`:
 clients answer immediately. Given are the completions a second of the load, the CPU time of each
 operation in all drivers together, and by how much the load was late; then what it costs to merge
 the parts of the history.
