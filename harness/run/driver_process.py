@@ -11,6 +11,7 @@ from typing import Protocol
 
 import uvloop
 from dynamesis.checkers.history.op import Op
+from dynamesis.harness.generators.base import Thread
 from dynamesis.harness.processes.lifeline import end_with
 from dynamesis.harness.processes.signals import ignore
 from dynamesis.harness.run.driver_messages import (
@@ -22,6 +23,7 @@ from dynamesis.harness.run.driver_messages import (
     decode_order,
     line,
 )
+from dynamesis.harness.run.interpreter import Worker
 from dynamesis.harness.run.load_share import LoadShare, Shares
 from dynamesis.harness.targets.system import EnvironmentFailed
 
@@ -166,9 +168,11 @@ class _Program:
         assert self._shares is not None
         share = LoadShare(self._shares, *self._place, self._report)
         threads = self._shares.of(*self._place)
-        workers = {t: _ShareWorker(self._performer(t), self._nodes) for t in threads}
+        workers: dict[Thread, Worker] = {
+            thread: _ShareWorker(self._performer(thread), self._nodes) for thread in threads
+        }
         try:
-            loaded = await share.run(began, dict(workers), self._stop)
+            loaded = await share.run(began, workers, self._stop)
         except (EnvironmentFailed, OSError) as failure:
             log.error("%s", failure)
             loaded = Loaded(failure=str(failure), environment=True)

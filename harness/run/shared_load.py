@@ -56,7 +56,7 @@ class SharedLoad:
         for loaded in ended:
             if isinstance(loaded, BaseException):
                 raise loaded
-            processes |= loaded.processes
+            processes.update(loaded.processes)
             self.used(loaded.keys)
         return processes
 
