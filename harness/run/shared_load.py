@@ -56,7 +56,7 @@ class SharedLoad:
         for loaded in ended:
             if isinstance(loaded, BaseException):
                 raise loaded
-            processes.update(loaded.processes)
+            processes.update(loaded.processes.items())
             self.used(loaded.keys)
         return processes
 
