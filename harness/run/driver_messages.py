@@ -1,8 +1,8 @@
 """What the harness and its load drivers write to each other: a JSON object a line.
 
-To a driver go orders (`Order`): for one of its threads, or for all of it. Back come the completions
-of single operations (`Done`), and of a load that the driver schedules itself what can be seen of it
-while it runs (`Progress`) and how it ended (`Loaded`).
+To a driver go orders (`DriverOrder`): for one of its threads, or for all of it. Back come the
+completions of single operations (`Done`), and of a load that the driver schedules itself what can be
+seen of it while it runs (`Progress`) and how it ended (`Loaded`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dynamesis.checkers.history.op import Op
 LONGEST = 1 << 28
 
 
-class Order(msgspec.Struct, omit_defaults=True):
+class DriverOrder(msgspec.Struct, omit_defaults=True):
     """What a driver is to do.
 
     thread: the thread that `addresses`, `recorded`, `op` and `give_up` are for
@@ -75,7 +75,7 @@ class Loaded(msgspec.Struct, tag="loaded", omit_defaults=True):
 
 Report = Done | Progress | Loaded
 
-decode_order = msgspec.json.Decoder(Order).decode
+decode_order = msgspec.json.Decoder(DriverOrder).decode
 _reports: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Report)
 
 
@@ -85,6 +85,6 @@ def decode_report(line: bytes) -> Report:
     return report
 
 
-def line(message: Order | Report) -> bytes:
+def line(message: DriverOrder | Report) -> bytes:
     """A message as it is sent."""
     return msgspec.json.encode(message) + b"\n"

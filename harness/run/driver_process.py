@@ -17,14 +17,14 @@ from dynamesis.harness.processes.signals import ignore
 from dynamesis.harness.run.driver_messages import (
     LONGEST,
     Done,
+    DriverOrder,
     Loaded,
-    Order,
     Report,
     decode_order,
     line,
 )
 from dynamesis.harness.run.interpreter import Worker
-from dynamesis.harness.run.load_share import LoadShare, Shares
+from dynamesis.harness.run.load_share import LoadPlan, LoadShare
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def drive(
     begin: Begin,
     parent: int,
     place: tuple[int, int],
-    shares: Shares | None,
+    shares: LoadPlan | None,
 ) -> None:
     """A driver's life. Signals are the harness's to understand. `place`: its number, from 0, of
     so many drivers."""
@@ -105,7 +105,7 @@ class _Program:
     """What runs in a driver."""
 
     def __init__(
-        self, make: Callable[[int], Performer], place: tuple[int, int], shares: Shares | None
+        self, make: Callable[[int], Performer], place: tuple[int, int], shares: LoadPlan | None
     ) -> None:
         self._make = make
         self._place = place
@@ -126,7 +126,7 @@ class _Program:
         threads = ", ".join(map(str, self._performers))
         log.info("performed %d operations of threads %s", self._performed, threads)
 
-    async def _follow(self, order: Order) -> None:
+    async def _follow(self, order: DriverOrder) -> None:
         if order.thread is not None:
             await self._follow_in(order.thread, order)
         elif order.addresses is not None:
@@ -136,7 +136,7 @@ class _Program:
         if order.stop:
             self._stop.set()
 
-    async def _follow_in(self, thread: int, order: Order) -> None:
+    async def _follow_in(self, thread: int, order: DriverOrder) -> None:
         """An order for one thread."""
         performer = self._performer(thread)
         if order.addresses is not None:

@@ -26,14 +26,14 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.run.driver_messages import (
     LONGEST,
     Done,
+    DriverOrder,
     Loaded,
-    Order,
     Progress,
     decode_report,
     line,
 )
 from dynamesis.harness.run.driver_process import Begin, Performer, drive
-from dynamesis.harness.run.load_share import Shares
+from dynamesis.harness.run.load_share import LoadPlan
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 log = logging.getLogger(__name__)
@@ -48,12 +48,12 @@ class Drivers:
     `sharing`: those that schedule shares of the load themselves."""
 
     performers: list[Performer]
-    sharing: list[Driver]
+    sharing: list[LoadDriver]
 
 
 @contextmanager
 def start_drivers(
-    drivers: int, threads: int, begin: Begin, shares: Shares | None = None
+    drivers: int, threads: int, begin: Begin, shares: LoadPlan | None = None
 ) -> Iterator[Drivers]:
     """The performers of so many threads, shared out among so many drivers: or, with none, in
     this process. With `shares`, drivers can carry out the load by themselves. Must be entered
@@ -63,7 +63,7 @@ def start_drivers(
         yield Drivers([make(thread) for thread in range(threads)], [])
         return
     count = min(drivers, threads)
-    hands = [Driver(number, count, begin, shares) for number in range(count)]
+    hands = [LoadDriver(number, count, begin, shares) for number in range(count)]
     try:
         seats: list[Performer] = [_Seat(hands[thread % count], thread) for thread in range(threads)]
         yield Drivers(seats, [] if shares is None else hands)
@@ -72,10 +72,10 @@ def start_drivers(
             driver.end()
 
 
-class Driver:
+class LoadDriver:
     """The harness's end of one driver. `number` counts from 0."""
 
-    def __init__(self, number: int, count: int, begin: Begin, shares: Shares | None) -> None:
+    def __init__(self, number: int, count: int, begin: Begin, shares: LoadPlan | None) -> None:
         self.name = f"driver-{number + 1}"
         self._socket, theirs = socket.socketpair()
         process = multiprocessing.get_context("fork").Process(
@@ -102,7 +102,7 @@ class Driver:
                 )
                 self._listening = asyncio.create_task(self._listen(reader))
 
-    def send(self, order: Order) -> None:
+    def send(self, order: DriverOrder) -> None:
         """Give an order."""
         assert self._writer is not None
         self._writer.write(line(order))
@@ -114,7 +114,7 @@ class Driver:
         self._progress = progress
         self._loaded = asyncio.get_running_loop().create_future()
         self._must_live()
-        self.send(Order(began=began))
+        self.send(DriverOrder(began=began))
         loaded = await self._loaded
         if loaded.failure:
             kind = EnvironmentFailed if loaded.environment else RuntimeError
@@ -127,12 +127,12 @@ class Driver:
             raise RuntimeError(f"{self.name} is gone")
         future: asyncio.Future[Op] = asyncio.get_running_loop().create_future()
         self._waiting[op.index] = future
-        self.send(Order(thread, op=op))
+        self.send(DriverOrder(thread, op=op))
         try:
             return await future
         except asyncio.CancelledError:
             self._waiting.pop(op.index, None)
-            self.send(Order(thread, give_up=True))
+            self.send(DriverOrder(thread, give_up=True))
             raise
 
     def close(self) -> None:
@@ -203,19 +203,19 @@ class Driver:
 class _Seat:
     """One thread of a driver, as the harness sees it."""
 
-    def __init__(self, driver: Driver, thread: int) -> None:
+    def __init__(self, driver: LoadDriver, thread: int) -> None:
         self._driver = driver
         self._thread = thread
 
     async def open(self, addresses: Mapping[str, str]) -> None:
         await self._driver.open()
-        self._driver.send(Order(self._thread, addresses=dict(addresses)))
+        self._driver.send(DriverOrder(self._thread, addresses=dict(addresses)))
 
     async def invoke(self, op: Op) -> Op:
         return await self._driver.ask(self._thread, op)
 
     def recorded(self, index: int) -> None:
-        self._driver.send(Order(self._thread, recorded=index))
+        self._driver.send(DriverOrder(self._thread, recorded=index))
 
     async def close(self) -> None:
         self._driver.close()

@@ -38,13 +38,13 @@ class Keys(Protocol):
 
 
 @dataclass(frozen=True)
-class Shares:
+class LoadPlan:
     """How a load is shared out.
 
     folder: where the parts of its history go
     threads: how many client threads there are
     generator: makes the load of one driver from its number, from 0, and how many there are
-    aimed: the keys that faults may aim at: of these the harness learns who coordinates them
+    aimed: the keys that faults may aim at: of these the harness learns the coordinators
     keys: makes what collects the keys that are used
     """
 
@@ -63,7 +63,7 @@ class LoadShare:
     """Driver `number` (from 0) of so many, at its load. `report` sends what can be seen of it."""
 
     def __init__(
-        self, shares: Shares, number: int, drivers: int, report: Callable[[Progress], None]
+        self, shares: LoadPlan, number: int, drivers: int, report: Callable[[Progress], None]
     ) -> None:
         self._shares = shares
         self._number, self._drivers = number, drivers

@@ -15,11 +15,11 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from dynamesis.checkers.dynamo.ring import CheckedRing
-from dynamesis.checkers.history.op import JsonObject, Op
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.generators.base import Generator, Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from dynamesis.harness.generators.validate import friendly_exceptions, validate
@@ -29,6 +29,7 @@ from dynamesis.harness.processes.limits import require_space, shortage
 from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
 from dynamesis.harness.run.dump import Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
+from dynamesis.harness.run.nemesis_worker import NemesisClient, NemesisWorker
 from dynamesis.harness.run.quiesce import (
     INTERVAL,
     QuiesceOutcome,
@@ -58,16 +59,6 @@ _LINKED = 5.0
 _STRAGGLERS = 3.0
 #: s for a cluster to get quiet that could not be healed
 HOPELESS = 5.0
-
-
-class NemesisClient(Protocol):
-    """Injects faults and takes all of them back."""
-
-    async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op: ...
-
-    def look(self, record: Callable[[Op], Op]) -> None: ...
-
-    async def heal_all(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -186,7 +177,7 @@ class Runner:
 
     async def _load(self) -> Workers:
         self._phase("load")
-        nemesis = _NemesisWorker(self.parts.nemesis, self.recorder)
+        nemesis = NemesisWorker(self.parts.nemesis, self.recorder)
         workers: dict[Thread, Worker] = {**self.parts.clients, NEMESIS: nemesis}
         interpreter = Interpreter(self.recorder, workers, self.interrupt)
         running = interpreter.run(start(self.parts.load, len(self.parts.clients)))
@@ -388,20 +379,3 @@ def _clients_only(workers: Workers) -> Workers:
     free = tuple(thread for thread in workers.free if thread != NEMESIS)
     processes = {t: process for t, process in workers.processes.items() if t != NEMESIS}
     return msgspec.structs.replace(workers, free=free, processes=processes)
-
-
-class _NemesisWorker:
-    """The nemesis as a worker; what it does in between, it records itself."""
-
-    def __init__(self, nemesis: NemesisClient, recorder: Recorder) -> None:
-        self._nemesis = nemesis
-        self._recorder = recorder
-
-    async def invoke(self, op: Op) -> Op:
-        return await self._nemesis.invoke(op, self._recorder.record)
-
-    def recorded(self, completion: Op) -> None:
-        """A completion of the nemesis is never a basis."""
-
-    async def close(self) -> None:
-        """The nemesis holds nothing."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dynamesis.harness.generators.base import Thread
-from dynamesis.harness.run.driver_messages import Loaded, Order, Progress
-from dynamesis.harness.run.drivers import Driver
+from dynamesis.harness.run.driver_messages import DriverOrder, Loaded, Progress
+from dynamesis.harness.run.drivers import LoadDriver
 
 #: s between two looks whether nodes have come or gone
 _LOOK = 0.05
@@ -24,7 +24,7 @@ class SharedLoad:
     used: called with the keys that each driver has used
     """
 
-    drivers: list[Driver]
+    drivers: list[LoadDriver]
     addresses: Callable[[], Mapping[str, str]]
     progress: Callable[[Progress], None]
     used: Callable[[list[str]], None]
@@ -36,7 +36,7 @@ class SharedLoad:
         known = dict(self.addresses())
         for driver in self.drivers:
             await driver.open()
-            driver.send(Order(addresses=known))
+            driver.send(DriverOrder(addresses=known))
         loads = [asyncio.create_task(driver.load(began, self.progress)) for driver in self.drivers]
         watching = [
             asyncio.create_task(self._stop_with(stop)),
@@ -44,7 +44,7 @@ class SharedLoad:
         ]
         try:
             await asyncio.wait(loads, return_when=asyncio.FIRST_EXCEPTION)
-            self._send(Order(stop=True))
+            self._send(DriverOrder(stop=True))
             ended = await asyncio.gather(*loads, return_exceptions=True)
         finally:
             for task in (*watching, *loads):
@@ -62,7 +62,7 @@ class SharedLoad:
 
     async def _stop_with(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self._send(Order(stop=True))
+        self._send(DriverOrder(stop=True))
 
     async def _keep_up(self, known: Mapping[str, str]) -> None:
         """Drivers are to know the nodes as they are: clients dial whatever has joined."""
@@ -71,8 +71,8 @@ class SharedLoad:
             now = dict(self.addresses())
             if now != known:
                 known = now
-                self._send(Order(addresses=now))
+                self._send(DriverOrder(addresses=now))
 
-    def _send(self, order: Order) -> None:
+    def _send(self, order: DriverOrder) -> None:
         for driver in self.drivers:
             driver.send(order)

@@ -16,7 +16,7 @@ from dynamesis.harness.results.results import LEDGER, Folder
 from dynamesis.harness.run.driver_messages import Progress
 from dynamesis.harness.run.driver_process import Performer
 from dynamesis.harness.run.drivers import start_drivers
-from dynamesis.harness.run.load_share import Shares
+from dynamesis.harness.run.load_share import LoadPlan
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import RunnerParts
 from dynamesis.harness.run.shared_load import SharedLoad
@@ -157,7 +157,7 @@ def _clients(options: TestOptions, keys: tuple[str, ...], rate: float, share: Sh
     return options.workload.generator(rng, keys, rate, options.tuning, met, share)
 
 
-def shares_of(options: TestOptions, folder: Folder, say: Callable[[str], None]) -> Shares | None:
+def shares_of(options: TestOptions, folder: Folder, say: Callable[[str], None]) -> LoadPlan | None:
     """How drivers share the load out; None where they do not."""
     workload, threads = options.workload, options.concurrency
     if not options.drivers:
@@ -174,7 +174,7 @@ def shares_of(options: TestOptions, folder: Folder, say: Callable[[str], None]) 
         clients = _clients(options, options.given_keys, rate, Share(number, drivers))
         return gen.time_limit(options.time_limit, clients)
 
-    return Shares(folder.path, threads, load, aimed_keys(options.faults), UsedKeys)
+    return LoadPlan(folder.path, threads, load, aimed_keys(options.faults), UsedKeys)
 
 
 def _save_site(world: TestEnvironment, site: Path) -> None:

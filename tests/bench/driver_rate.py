@@ -25,7 +25,7 @@ from dynamesis.harness.generators import Generator, Rng
 from dynamesis.harness.results.parts import merge
 from dynamesis.harness.results.results import HISTORY
 from dynamesis.harness.run.drivers import start_drivers
-from dynamesis.harness.run.load_share import Shares
+from dynamesis.harness.run.load_share import LoadPlan
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.shared_load import SharedLoad
 from dynamesis.workloads import WORKLOADS
@@ -56,7 +56,7 @@ class Immediate:
         """Nothing is open."""
 
 
-def shares(asked: argparse.Namespace, folder: Path) -> Shares:
+def shares(asked: argparse.Namespace, folder: Path) -> LoadPlan:
     """The load, for one driver or several."""
     workload, keys = WORKLOADS[asked.workload], tuple(f"k{i}" for i in range(asked.keys))
     workload.keys(keys)  # found once, before drivers are forked
@@ -67,7 +67,7 @@ def shares(asked: argparse.Namespace, folder: Path) -> Shares:
         clients = workload.generator(Rng(7), keys, rate, None, met, share)
         return gen.time_limit(asked.seconds, clients)
 
-    return Shares(folder, asked.clients, load, frozenset(), UsedKeys)
+    return LoadPlan(folder, asked.clients, load, frozenset(), UsedKeys)
 
 
 def used() -> float:

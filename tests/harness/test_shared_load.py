@@ -21,7 +21,7 @@ from dynamesis.harness.results.parts import StillRuns, merge, part, parts_of
 from dynamesis.harness.results.results import HISTORY
 from dynamesis.harness.run.driver_messages import Progress
 from dynamesis.harness.run.drivers import start_drivers
-from dynamesis.harness.run.load_share import Shares
+from dynamesis.harness.run.load_share import LoadPlan
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.shared_load import SharedLoad
 from dynamesis.harness.targets.system import EnvironmentFailed
@@ -70,13 +70,13 @@ class Dies(Answers):
         return await super().invoke(op)
 
 
-def shares(folder: Path, workload: Workload, seconds: float = 0.5) -> Shares:
+def shares(folder: Path, workload: Workload, seconds: float = 0.5) -> LoadPlan:
     def load(number: int, drivers: int) -> Generator:
         share, met = Share(number, drivers), Setting(clients=THREADS)
         clients = workload.generator(Rng(1), KEYS, 500.0, None, met, share)
         return gen.time_limit(seconds, clients)
 
-    return Shares(folder, THREADS, load, frozenset({"k0"}), UsedKeys)
+    return LoadPlan(folder, THREADS, load, frozenset({"k0"}), UsedKeys)
 
 
 def run(
@@ -190,7 +190,7 @@ def test_a_driver_that_is_killed_is_named_and_what_it_recorded_is_kept(tmp_path:
     assert {int(p) % 2 for p in history.process[(history.kind == OK)].tolist()} == {0, 1}
 
 
-def test_a_load_that_breaks_says_in_which_driver(tmp_path: Path) -> None:
+def test_the_driver_of_a_load_that_breaks_is_named(tmp_path: Path) -> None:
     def broken(thread):
         raise KeyError("no script")
 
