@@ -1,8 +1,8 @@
 """What the harness and its load drivers write to each other: a JSON object a line.
 
 To a driver go orders (`DriverOrder`): for one of its threads, or for all of it. Back come the
-completions of single operations (`Done`), and of a load that the driver schedules itself what can be
-seen of it while it runs (`Progress`) and how it ended (`Loaded`).
+completions of single operations (`Done`), and of a load that the driver schedules itself what can
+be seen of it while it runs (`Progress`) and how it ended (`Loaded`).
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def shares_of(options: TestOptions, folder: Folder, say: Callable[[str], None]) 
 
 
 def _save_site(world: TestEnvironment, site: Path) -> None:
-    """The addresses of all nodes, for those who make clients of them."""
+    """The addresses of all nodes, for the processes that make clients of them."""
     if not site.exists():
         save(world.site, world.addresses(), site)
 
