@@ -12,7 +12,7 @@ delete with contexts; every other one speaks the fs of the model that judges it,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from dynamesis.checkers.graph.run import Run
@@ -26,7 +26,13 @@ from dynamesis.workloads.script.final_reads import each_once, on_each
 from dynamesis.workloads.script.requests import REQUEST_OPTIONS, asking
 from dynamesis.workloads.script.script import Script, scripted
 from dynamesis.workloads.script.settings import DISTRIBUTION, Load, Option, Setting, Value
-from dynamesis.workloads.script.shared import SharedScript, perform_together
+from dynamesis.workloads.script.shared import (
+    WHOLE,
+    SharableScript,
+    Share,
+    SharedScript,
+    perform_together,
+)
 
 __all__ = [
     "DISTRIBUTION",
@@ -151,28 +157,45 @@ class Workload:
         rate: float,
         options: Mapping[str, Value] | None = None,
         setting: Setting | None = None,
+        share: Share = WHOLE,
     ) -> Generator:
         """The load, without end: `rate` operations a second over all client threads
         together, in clumps, since what goes wrong between two operations goes wrong when
-        they meet. `setting`: the cluster that it meets. Raises ValueError for wrong options."""
+        they meet. `setting`: the cluster that it meets; `share`: the part of one driver, for a
+        workload that can be `shared_out`. Raises ValueError for wrong options."""
         chosen, used, met = self.configure(options), self.keys(keys), setting or Setting()
-        source = self._source(rng.split("scripts"), used, chosen, met)
-        return gen.rate(rate, source, rng.split("rate"), "clumped")
+        load = Load(rng.split("scripts"), 0, used, chosen, met)
+        source = self._source(load, share)
+        return gen.rate(rate, source, share.stream(rng.split("rate")), "clumped")
 
-    def _source(
-        self, rng: Rng, keys: tuple[str, ...], chosen: Chosen, setting: Setting
-    ) -> Generator:
+    def shared_out(self, options: Chosen | None = None) -> bool:
+        """Whether several drivers can each schedule a share of its load: where each client has a
+        script of its own, or what all do together can be shared."""
+        own = type(self)
+        if (own.generator, own._source) != (Workload.generator, Workload._source):
+            return False
+        if self.script is not None or self.shared is None:
+            return True
+        load = Load(Rng(0), 0, self.keys(("k",)), self.configure(options), Setting())
+        return isinstance(self.shared(load), SharableScript)
+
+    def _source(self, load: Load, share: Share) -> Generator:
+        """What `share` of all clients do; scripts of single clients know no share."""
         make = self.script
         if make is None:
             if self.shared is None:
                 raise TypeError(f"workload {self.name or type(self).__name__} has no script")
-            return perform_together(self.shared(Load(rng, 0, keys, chosen, setting)))
+            whole = self.shared(load)
+            if share is WHOLE:
+                return perform_together(whole)
+            assert isinstance(whole, SharableScript)
+            return perform_together(whole.share(share))
 
         def script(own: Rng, thread: int) -> Script:
-            load = Load(own, thread, keys, chosen, setting)
-            return asking(make(load), load)
+            own_load = replace(load, rng=own, thread=thread)
+            return asking(make(own_load), own_load)
 
-        return scripted(rng, script)
+        return scripted(load.rng, script)
 
     def final_generator(
         self,

@@ -178,15 +178,22 @@ class _PlainValue:
     names: list[Any] | None = None
 
     def numbers(self, values: list[Any]) -> Ints:
-        kinds = {v.__class__ for v in values}
+        kinds = set(map(type, values))
         if not kinds <= {int, type(None)}:
             raise _NotPlain
-        if NIL in values:
-            raise _NotPlain  # a legal value that is the number of nil
         if type(None) in kinds:
+            if NIL in values:
+                raise _NotPlain  # a legal value that is the number of nil
             values = [NIL if v is None else v for v in values]
+            return self._array(values)
+        found = self._array(values)
+        if np.any(found == NIL):
+            raise _NotPlain
+        return found
+
+    def _array(self, values: list[Any]) -> Ints:
         try:
-            return np.array(values, np.int64)
+            return np.fromiter(values, np.int64, len(values))
         except OverflowError:
             raise _NotPlain from None
 
@@ -294,8 +301,12 @@ def _chunk_columns(
     shown = list(compress(mop_values, (~write & known).tolist()))
     elements = np.empty(0, np.int64)
     if lists:
-        if not {v.__class__ for v in shown} <= {list}:
-            shown = [_list(h, rows, txn, i, v) for i, v in zip(reads.tolist(), shown, strict=True)]
+        kinds = set(map(type, shown))
+        if not kinds <= {list, type(None)}:
+            for i, v in zip(reads.tolist(), shown, strict=True):
+                _must_be_list(h, rows, txn, i, v)
+        if type(None) in kinds:  # nil is the empty list
+            shown = [() if v is None else v for v in shown]
         number[reads] = np.fromiter(map(len, shown), np.int64, len(shown))
         elements = values.numbers(list(chain.from_iterable(shown)))
     else:
@@ -315,12 +326,10 @@ def _key_numbers(keys: NameTable, named: Sequence[Any]) -> list[int]:
     return [keys[k] if k.__class__ in plain else keys[freeze(k)] for k in named]
 
 
-def _list(h: History, rows: Ints, txn: Ints, mop: int, value: Any) -> Sequence[Any]:
-    """What a read of a list showed; nil is the empty list."""
-    if value.__class__ is list:
-        return value
-    if value is None:
-        return ()
+def _must_be_list(h: History, rows: Ints, txn: Ints, mop: int, value: Any) -> None:
+    """What a read of a list showed is a list, or nil. Raises NotTransactions."""
+    if value is None or value.__class__ is list:
+        return
     row = int(rows[txn[mop]])
     raise NotTransactions(
         f"{h.path}, index {row}, field value: expected a list read, got {value!r}"

@@ -26,8 +26,11 @@ from dynamesis.checkers.history.op import (
 )
 from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints, pair, threads
 from msgspec import UNSET
+from msgspec.structs import astuple
 
 _KIND = {name: kind for kind, name in enumerate(TYPES)}
+#: the fields of no lines
+_NO_COLUMNS: tuple[tuple[Any, ...], ...] = ((),) * len(Line.__struct_fields__)
 
 
 class Builder:
@@ -44,55 +47,75 @@ class Builder:
         self._worth: dict[int, JsonObject] = {}
         self._options: dict[int, JsonObject] = {}
         self._due: dict[int, int] = {}
+        #: what few lines have: the last fields of a line
+        self._rare: tuple[dict[int, Any], ...] = (
+            self._errors, self._worth, self._options, self._due,
+        )  # fmt: skip
         self.rows = 0
 
     def add(self, lines: Sequence[Line]) -> None:
         """Append a chunk of lines."""
-        names, nodes, values = self._names, self._names["node"], self._values
-        put = self._put
-        put("index", map(attrgetter("index"), lines), np.int64)
-        put("time", map(attrgetter("time"), lines), np.int64)
-        put("kind", map(_KIND.__getitem__, map(attrgetter("type"), lines)), np.int8)
-        put("process", self._processes_of(lines), np.int64)
-        for name in ("f", "key", "id", "node"):
-            put(name, map(names[name].__getitem__, map(attrgetter(name), lines)), np.int32)
-        put("replica", map(nodes.__getitem__, map(attrgetter("replica"), lines)), np.int32)
-        put("value", _numbers(values, map(attrgetter("value"), lines)), np.int32)
-        bases = map(attrgetter("basis"), lines)
-        put("basis", [ABSENT if b is UNSET else BLIND if b is None else b for b in bases], np.int64)
-        self._add_siblings([line.siblings for line in lines])
-        self._add_rare(lines)
+        names, put = self._names, self._put
+        (
+            index, time, kind, process, f, key, id_, value, basis, node, replica, siblings,
+            *rare
+        ) = zip(*map(astuple, lines), strict=True) if lines else _NO_COLUMNS  # fmt: skip
+        put("index", index, np.int64)
+        put("time", time, np.int64)
+        put("kind", map(_KIND.__getitem__, kind), np.int8)
+        put("process", self._processes_of(process), np.int64)
+        put("f", map(names["f"].__getitem__, f), np.int32)
+        for name, of in (("key", key), ("id", id_), ("node", node)):
+            self._put_names(name, names[name], of)
+        self._put_names("replica", names["node"], replica)
+        put("value", _numbers(self._values, value), np.int32)
+        self._put_bases(basis)
+        self._add_siblings(siblings)
+        for found, column in zip(self._rare, rare, strict=True):
+            if not _nothing(column):
+                found.update(
+                    (row, each) for row, each in enumerate(column, self.rows) if each is not None
+                )
         self.rows += len(lines)
 
     def _put(self, column: str, data: Iterable[Any], dtype: type) -> None:
         self._chunks.setdefault(column, []).append(np.fromiter(data, dtype))
 
-    def _processes_of(self, lines: Sequence[Line]) -> list[int]:
-        named = self._processes
-        return [
-            p if p.__class__ is int else -1 - named[p] for p in map(attrgetter("process"), lines)
-        ]
+    def _put_all(self, column: str, value: int, count: int, dtype: type) -> None:
+        self._chunks.setdefault(column, []).append(np.full(count, value, dtype))
 
-    def _add_siblings(self, shown: list[list[RawSibling] | None]) -> None:
+    def _put_names(self, column: str, table: NameTable, names: Sequence[Any]) -> None:
+        if _nothing(names):
+            self._put_all(column, -1, len(names), np.int32)
+        else:
+            self._put(column, map(table.__getitem__, names), np.int32)
+
+    def _put_bases(self, bases: Sequence[Any]) -> None:
+        if bases.count(UNSET) == len(bases):
+            self._put_all("basis", ABSENT, len(bases), np.int64)
+        else:
+            numbers = [ABSENT if b is UNSET else BLIND if b is None else b for b in bases]
+            self._put("basis", numbers, np.int64)
+
+    def _processes_of(self, processes: Sequence[int | str]) -> Sequence[int]:
+        named = self._processes
+        if str not in set(map(type, processes)):
+            return processes  # type: ignore[return-value]
+        return [p if p.__class__ is int else -1 - named[p] for p in processes]
+
+    def _add_siblings(self, shown: Sequence[list[RawSibling] | None]) -> None:
+        if _nothing(shown):
+            self._put_all("shown", 0, len(shown), np.bool_)
+            self._put_all("sib_count", 0, len(shown), np.int64)
+            flat = []
+        else:
+            flat = list(chain.from_iterable(filter(None, shown)))
+            self._put("shown", [siblings is not None for siblings in shown], np.bool_)
+            self._put("sib_count", [len(s) if s else 0 for s in shown], np.int64)
         ids, values = self._names["id"], self._values
-        flat = list(chain.from_iterable(filter(None, shown)))
-        self._put("shown", [siblings is not None for siblings in shown], np.bool_)
-        self._put("sib_count", [len(s) if s else 0 for s in shown], np.int64)
         self._put("sib_id", map(ids.__getitem__, map(attrgetter("id"), flat)), np.int32)
         self._put("sib_value", _numbers(values, map(attrgetter("value"), flat)), np.int32)
         self._put("sib_deleted", map(attrgetter("deleted"), flat), np.bool_)
-
-    def _add_rare(self, lines: Sequence[Line]) -> None:
-        """What few lines have."""
-        for row, line in enumerate(lines, self.rows):
-            if line.error is not None:
-                self._errors[row] = line.error
-            if line.worth is not None:
-                self._worth[row] = line.worth
-            if line.options is not None:
-                self._options[row] = line.options
-            if line.due is not None:
-                self._due[row] = line.due
 
     def build(self) -> dict[str, Any]:
         """The columns and tables of the history so far, paired."""
@@ -140,6 +163,11 @@ class Builder:
     def indices(self) -> Ints:
         """The index that each line claimed."""
         return np.concatenate(self._chunks.get("index", [np.empty(0, np.int64)]))
+
+
+def _nothing(column: Sequence[Any]) -> bool:
+    """Whether no line of a chunk has this field."""
+    return column.count(None) == len(column)
 
 
 def _numbers(values: NameTable, raws: Iterable[msgspec.Raw]) -> list[int]:

@@ -86,10 +86,12 @@ def _by_value(h: History, transactions: bool) -> Iterator[tuple[str, History]]:
     clients = _clients(h)
     if not np.any(clients) or np.any(h.value[clients] < 0):
         return
-    pairs = {number: h.decode(number) for number in np.unique(h.value[clients]).tolist()}
+    pairs: dict[int, Any] = {}
+    for number in np.unique(h.value[clients]).tolist():
+        pair = pairs[number] = h.decode(number)
+        if pair is not None and not _is_pair(pair, transactions):
+            return
     null = {number for number, pair in pairs.items() if pair is None}
-    if not all(number in null or _is_pair(pair, transactions) for number, pair in pairs.items()):
-        return
     keys, values = NameTable(), NameTable()
     key_of, inner = np.full((2, len(h.values) + 1), -1, np.int64)
     for number in pairs.keys() - null:

@@ -28,6 +28,7 @@ from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.nodelog import all_events, nodes_of
 from dynamesis.harness.report.page import page
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.results.parts import StillRuns, merge
 from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
 from dynamesis.harness.results.test_metadata import BadTest, load_test
 from dynamesis.harness.usage.exits import UsageError
@@ -275,6 +276,17 @@ def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -
         log.exception("no report")
 
 
+def _merge_parts(history: Path) -> None:
+    """Parts of a history that are left where the harness was killed. Raises UsageError while the
+    test still runs, and where there is no space for the whole."""
+    try:
+        merge(history)
+    except (StillRuns, OSError) as failure:
+        raise UsageError(
+            f"{history.parent}: {failure}; judge it when it can be merged"
+        ) from failure
+
+
 def locate(path: Path) -> tuple[Folder | None, Path]:
     """The test folder (None for a lone file) and the history of `path`; "-" is
     standard input."""
@@ -284,6 +296,7 @@ def locate(path: Path) -> tuple[Folder | None, Path]:
         history = path / HISTORY
         if not history.is_file():
             raise UsageError(f"{path}: no {HISTORY} in this folder; give the folder of a test")
+        _merge_parts(history)
         return Folder(path), history
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; give the folder of a test, or a history")

@@ -53,7 +53,8 @@ class Workers(msgspec.Struct, frozen=True):
         thread = self.thread(op)
         if thread not in self.free:
             raise ValueError(f"process {op.process!r} is busy: {op}")
-        free = tuple([t for t in self.free if t != thread])
+        at = self.free.index(thread)
+        free = (*self.free[:at], *self.free[at + 1 :])
         return Workers(self.concurrency, free, self.processes)
 
     def completed(self, op: Op) -> Workers:

@@ -159,6 +159,9 @@ class EachThread(msgspec.Struct, frozen=True):
     gens: dict[Thread, Generator | None] = {}
 
     def op(self, ctx: Context) -> Step:
+        usual = self._first(ctx)
+        if usual is not None:
+            return usual
         result = race(
             ctx,
             (
@@ -172,6 +175,18 @@ class EachThread(msgspec.Struct, frozen=True):
             return result.op, EachThread(self.fresh, gens)
         unfinished = [t for t in ctx.workers if gens.get(t, self.fresh) is not None]
         return (PENDING, EachThread(self.fresh, gens)) if unfinished else None
+
+    def _first(self, ctx: Context) -> Step:
+        """The usual case: the thread that has been free longest has an operation that is due,
+        and so wins the race."""
+        if not ctx.free:
+            return None
+        thread = ctx.free[0]
+        gen = self.gens.get(thread, self.fresh)
+        step = None if gen is None else gen.op(ctx.alone(thread))
+        if step is None or isinstance(step[0], Pending) or step[0].time > ctx.time:
+            return None
+        return step[0], EachThread(self.fresh, {**self.gens, thread: step[1]})
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         thread = ctx.thread(event.process)

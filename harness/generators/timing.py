@@ -90,7 +90,10 @@ class Paced(Wrapper):
         return op, self.around(after, due=base + gap, rng=rng, asked=False)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
-        return self.around(self.gen.update(ctx, event), asked=False)
+        after = self.gen.update(ctx, event)
+        if after is self.gen and not self.asked:
+            return self
+        return self.around(after, asked=False)
 
     def _gap(self) -> tuple[int, Rng]:
         if self.gap == "fixed":

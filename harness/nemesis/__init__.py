@@ -9,7 +9,7 @@ from dynamesis.harness.nemesis.catalogue import PACKAGES, possible
 from dynamesis.harness.nemesis.libfaketime import CLOCKS
 from dynamesis.harness.nemesis.nemesis import Nemesis
 from dynamesis.harness.nemesis.packages import FaultContext, Impossible, Package
-from dynamesis.harness.nemesis.schedule import Event, FaultTimeline, newcomers, plan
+from dynamesis.harness.nemesis.schedule import Event, FaultTimeline, aimed_keys, newcomers, plan
 
 __all__ = [
     "CLOCKS",
@@ -20,6 +20,7 @@ __all__ = [
     "Impossible",
     "Nemesis",
     "Package",
+    "aimed_keys",
     "newcomers",
     "plan",
     "possible",

@@ -17,6 +17,7 @@ from dynamesis.harness.generators.base import PENDING, Context, Generator, Pendi
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.nemesis.catalogue import possible
 from dynamesis.harness.nemesis.faults import (
+    AimedFault,
     FaultStart,
     FaultStop,
     FaultValue,
@@ -143,6 +144,13 @@ def newcomers(events: Iterable[Event]) -> int:
     starts = [event.action for event in events if isinstance(event.action, FaultStart)]
     changes = [start.fault for start in starts if isinstance(start.fault, MembershipFault)]
     return min(NEWCOMERS, sum(change.joins for change in changes))
+
+
+def aimed_keys(events: Iterable[Event]) -> frozenset[str]:
+    """The keys whose coordinators these events aim at."""
+    starts = [event.action for event in events if isinstance(event.action, FaultStart)]
+    faults = [start.fault for start in starts if isinstance(start.fault, AimedFault)]
+    return frozenset(fault.key for fault in faults if fault.target and fault.key is not None)
 
 
 def in_order(events: Iterable[Event]) -> tuple[Event, ...]:

@@ -1,8 +1,10 @@
-"""Load drivers: processes of their own that carry out what clients are asked to do.
+"""Load drivers: processes of their own that carry out the load.
 
-The schedule stays where it is, and so does the history: an operation is recorded, handed to
-the driver that has its thread, and recorded again when it comes back. What costs the most
-meanwhile, encoding, sockets and decoding, is spread over the drivers.
+Where a load can be shared out, each driver schedules, performs and records its own share of it
+(`harness.run.load_share`), and the harness has the faults alone: no operation passes through it.
+The parts of the history are merged by time (`harness.results.parts`). Where clients must know of
+each other, and in the final reads, schedule and history stay in the harness: an operation is
+recorded, handed to the driver that has its thread, and recorded again when it comes back.
 
 Drivers are forked, before anything else begins, so that what they log is carried to the
 harness's own log (harness.results.logs); they are never killed or paused. They end with the other
@@ -18,88 +20,68 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from dataclasses import dataclass
 
-import msgspec
-import uvloop
 from dynamesis.checkers.history.op import Op
-from dynamesis.harness.processes.lifeline import end_with
-from dynamesis.harness.processes.signals import ignore
+from dynamesis.harness.run.driver_messages import (
+    LONGEST,
+    Done,
+    DriverOrder,
+    Loaded,
+    Progress,
+    decode_report,
+    line,
+)
+from dynamesis.harness.run.driver_process import Begin, Performer, drive
+from dynamesis.harness.run.load_share import LoadPlan
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 log = logging.getLogger(__name__)
 
-#: bytes of the longest line: what one get shows
-_LONGEST = 1 << 28
 #: s that a driver may take to end
 _PATIENCE = 15.0
 
 
-class Performer(Protocol):
-    """Performs the operations of one thread, wherever that is."""
+@dataclass(frozen=True)
+class Drivers:
+    """Load drivers, if there are any. `performers`: of the client threads, in their order;
+    `sharing`: those that schedule shares of the load themselves."""
 
-    async def open(self, addresses: Mapping[str, str]) -> None:
-        """These are the nodes now: id -> host:port."""
-
-    async def invoke(self, op: Op) -> Op:
-        """The completion of `op`."""
-
-    def recorded(self, index: int) -> None:
-        """The last completion now has this index."""
-
-    async def close(self) -> None:
-        """No operation follows."""
-
-
-#: Called in a driver: what makes the performer of each of its threads.
-Begin = Callable[[], Callable[[int], Performer]]
-
-
-class _Order(msgspec.Struct, omit_defaults=True):
-    """What a driver is to do for one of its threads; `give_up`: there is no more waiting for the
-    operation that it performs."""
-
-    thread: int
-    addresses: dict[str, str] | None = None
-    recorded: int | None = None
-    op: Op | None = None
-    give_up: bool = False
-
-
-class _Done(msgspec.Struct, omit_defaults=True):
-    """What became of the operation invoked at `index`; `failure`: it broke the performer."""
-
-    index: int
-    op: Op | None = None
-    failure: str = ""
-
-
-_order, _done = msgspec.json.Decoder(_Order), msgspec.json.Decoder(_Done)
+    performers: list[Performer]
+    sharing: list[LoadDriver]
 
 
 @contextmanager
-def start_drivers(drivers: int, threads: int, begin: Begin) -> Iterator[list[Performer]]:
+def start_drivers(
+    drivers: int, threads: int, begin: Begin, shares: LoadPlan | None = None
+) -> Iterator[Drivers]:
     """The performers of so many threads, shared out among so many drivers: or, with none, in
-    this process. Must be entered before any other process is started."""
+    this process. With `shares`, drivers can carry out the load by themselves. Must be entered
+    before any other process is started."""
     if not drivers:
         make = begin()
-        yield [make(thread) for thread in range(threads)]
+        yield Drivers([make(thread) for thread in range(threads)], [])
         return
-    hands = [_Driver(number + 1, begin) for number in range(min(drivers, threads))]
+    count = min(drivers, threads)
+    hands = [LoadDriver(number, count, begin, shares) for number in range(count)]
     try:
-        yield [_Seat(hands[thread % len(hands)], thread) for thread in range(threads)]
+        seats: list[Performer] = [_Seat(hands[thread % count], thread) for thread in range(threads)]
+        yield Drivers(seats, [] if shares is None else hands)
     finally:
         for driver in hands:
             driver.end()
 
 
-class _Driver:
-    """The harness's end of one driver."""
+class LoadDriver:
+    """The harness's end of one driver. `number` counts from 0."""
 
-    def __init__(self, number: int, begin: Begin) -> None:
-        self._name = f"driver-{number}"
+    def __init__(self, number: int, count: int, begin: Begin, shares: LoadPlan | None) -> None:
+        self.name = f"driver-{number + 1}"
         self._socket, theirs = socket.socketpair()
         process = multiprocessing.get_context("fork").Process(
-            target=_drive, args=(theirs, self._socket, begin, os.getpid()), name=self._name
+            target=drive,
+            args=(theirs, self._socket, begin, os.getpid(), (number, count), shares),
+            name=self.name,
         )
         process.start()
         theirs.close()
@@ -107,6 +89,8 @@ class _Driver:
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[Op]] = {}
+        self._loaded: asyncio.Future[Loaded] | None = None
+        self._progress: Callable[[Progress], None] = lambda progress: None
         self._opening = asyncio.Lock()
 
     async def open(self) -> None:
@@ -114,26 +98,41 @@ class _Driver:
         async with self._opening:
             if self._listening is None:
                 reader, self._writer = await asyncio.open_unix_connection(
-                    sock=self._socket.dup(), limit=_LONGEST
+                    sock=self._socket.dup(), limit=LONGEST
                 )
                 self._listening = asyncio.create_task(self._listen(reader))
 
-    def send(self, order: _Order) -> None:
+    def send(self, order: DriverOrder) -> None:
+        """Give an order."""
         assert self._writer is not None
-        self._writer.write(msgspec.json.encode(order) + b"\n")
+        self._writer.write(line(order))
+
+    async def load(self, began: int, progress: Callable[[Progress], None]) -> Loaded:
+        """Have it carry out its share of the load of the test that began then. Raises
+        EnvironmentFailed if the machine keeps it from that, or it ends; RuntimeError if the load
+        breaks."""
+        self._progress = progress
+        self._loaded = asyncio.get_running_loop().create_future()
+        self._must_live()
+        self.send(DriverOrder(began=began))
+        loaded = await self._loaded
+        if loaded.failure:
+            kind = EnvironmentFailed if loaded.environment else RuntimeError
+            raise kind(f"{self.name}: {loaded.failure}")
+        return loaded
 
     async def ask(self, thread: int, op: Op) -> Op:
         """Raises RuntimeError if the driver or its performer broke."""
-        if self._listening is None or self._listening.done():
-            raise RuntimeError(f"{self._name} is gone")
+        if self._gone:
+            raise RuntimeError(f"{self.name} is gone")
         future: asyncio.Future[Op] = asyncio.get_running_loop().create_future()
         self._waiting[op.index] = future
-        self.send(_Order(thread, op=op))
+        self.send(DriverOrder(thread, op=op))
         try:
             return await future
         except asyncio.CancelledError:
             self._waiting.pop(op.index, None)
-            self.send(_Order(thread, give_up=True))
+            self.send(DriverOrder(thread, give_up=True))
             raise
 
     def close(self) -> None:
@@ -148,20 +147,50 @@ class _Driver:
         self._socket.close()
         self._process.join(_PATIENCE)
         if self._process.is_alive():
-            log.error("%s does not end", self._name)
+            log.error("%s does not end", self.name)
             self._process.kill()
+            self._process.join()
+
+    @property
+    def _gone(self) -> bool:
+        return self._listening is None or self._listening.done()
+
+    def _must_live(self) -> None:
+        if self._gone:
+            raise self._ended()
+
+    def _ended(self) -> EnvironmentFailed:
+        """Why there is no more load from it, as well as that is known."""
+        self._process.join(1.0)  # its socket is closed already
+        code = self._process.exitcode
+        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+        return EnvironmentFailed(
+            f"{self.name}, a process that carries out the load, ended {how} before the load did; "
+            "what it recorded is kept; run the test again, with fewer clients or fewer drivers if "
+            "memory is short"
+        )
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         try:
-            while line := await reader.readline():
-                self._completed(_done.decode(line))
+            while received := await reader.readline():
+                self._take(decode_report(received))
         except OSError as broken:
-            log.error("%s: %s", self._name, broken)
+            log.error("%s: %s", self.name, broken)
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(RuntimeError(f"{self._name} is gone"))
+                future.set_exception(RuntimeError(f"{self.name} is gone"))
+        if self._loaded is not None and not self._loaded.done():
+            self._loaded.set_exception(self._ended())
 
-    def _completed(self, done: _Done) -> None:
+    def _take(self, report: Done | Progress | Loaded) -> None:
+        if isinstance(report, Done):
+            self._completed(report)
+        elif isinstance(report, Progress):
+            self._progress(report)
+        elif self._loaded is not None and not self._loaded.done():
+            self._loaded.set_result(report)
+
+    def _completed(self, done: Done) -> None:
         future = self._waiting.pop(done.index, None)
         if future is None or future.done():
             return  # given up meanwhile
@@ -174,68 +203,19 @@ class _Driver:
 class _Seat:
     """One thread of a driver, as the harness sees it."""
 
-    def __init__(self, driver: _Driver, thread: int) -> None:
+    def __init__(self, driver: LoadDriver, thread: int) -> None:
         self._driver = driver
         self._thread = thread
 
     async def open(self, addresses: Mapping[str, str]) -> None:
         await self._driver.open()
-        self._driver.send(_Order(self._thread, addresses=dict(addresses)))
+        self._driver.send(DriverOrder(self._thread, addresses=dict(addresses)))
 
     async def invoke(self, op: Op) -> Op:
         return await self._driver.ask(self._thread, op)
 
     def recorded(self, index: int) -> None:
-        self._driver.send(_Order(self._thread, recorded=index))
+        self._driver.send(DriverOrder(self._thread, recorded=index))
 
     async def close(self) -> None:
         self._driver.close()
-
-
-def _drive(theirs: socket.socket, ours: socket.socket, begin: Begin, parent: int) -> None:
-    """A driver's life. Signals are the harness's to understand."""
-    ignore()
-    end_with(parent)
-    ours.close()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-        loop.run(_Program(begin()).run(theirs))
-
-
-class _Program:
-    """What runs in a driver."""
-
-    def __init__(self, make: Callable[[int], Performer]) -> None:
-        self._make = make
-        self._performers: dict[int, Performer] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._performed = 0
-
-    async def run(self, theirs: socket.socket) -> None:
-        reader, writer = await asyncio.open_unix_connection(sock=theirs, limit=_LONGEST)
-        while line := await reader.readline():
-            order = _order.decode(line)
-            performer = self._performers.get(order.thread)
-            if performer is None:
-                performer = self._performers[order.thread] = self._make(order.thread)
-            if order.addresses is not None:
-                await performer.open(order.addresses)
-            if order.recorded is not None:
-                performer.recorded(order.recorded)
-            if order.give_up and order.thread in self._tasks:
-                self._tasks[order.thread].cancel()
-            if order.op is not None:
-                performing = self._perform(performer, order.op, writer)
-                self._tasks[order.thread] = asyncio.create_task(performing)
-        for performer in self._performers.values():
-            await performer.close()
-        threads = ", ".join(map(str, self._performers))
-        log.info("performed %d operations of threads %s", self._performed, threads)
-
-    async def _perform(self, performer: Performer, op: Op, writer: asyncio.StreamWriter) -> None:
-        try:
-            done = _Done(op.index, await performer.invoke(op))
-        except Exception as failure:
-            log.exception("the client of process %s broke", op.process)
-            done = _Done(op.index, failure=f"{type(failure).__name__}: {failure}")
-        self._performed += 1
-        writer.write(msgspec.json.encode(done) + b"\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dynamesis.checkers.history.op import Op
@@ -35,6 +36,12 @@ class ProgressCounts:
         elif isinstance(op.process, int) and op.type != "invoke":
             self.counts[op.type] += 1
             self._recent.append(op.time)
+
+    def performed(self, counts: Mapping[str, int], now: int) -> None:
+        """So many operations of the load were completed by `now`, by type."""
+        self.now = now
+        self.counts.update(counts)
+        self._recent.extend([now] * sum(counts.values()))
 
     def rate(self, now: int) -> float:
         """Completions a second, over the last second, at `now`."""

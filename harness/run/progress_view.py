@@ -7,7 +7,7 @@ colours, so that nothing is lost where there are none (NO_COLOR).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Protocol
 
@@ -42,6 +42,8 @@ class TestView(Screen, Protocol):
 
     def observe(self, op: Op) -> None: ...
 
+    def performed(self, counts: Mapping[str, int], now: int) -> None: ...
+
 
 def console(mode: Mode) -> Console:
     """A console for lines; without colours where that is wanted."""
@@ -66,6 +68,9 @@ class QuietView(Lines):
     def observe(self, op: Op) -> None:
         """Nothing is counted."""
 
+    def performed(self, counts: Mapping[str, int], now: int) -> None:
+        """Nothing is counted."""
+
 
 class PlainView(Lines):
     """A line when a phase begins, when a fault comes or goes, and every two seconds."""
@@ -80,11 +85,19 @@ class PlainView(Lines):
         self._tally.observe(op)
         if (text := alarm(op)) is not None:
             self._say(text)
-        now = op.time / 1e9
+        self._show(op.time)
+
+    def performed(self, counts: Mapping[str, int], now: int) -> None:
+        self._tally.performed(counts, now)
+        self._show(now)
+
+    def _show(self, time: int) -> None:
+        """A line, where there is something new."""
+        now = time / 1e9
         shown = (self._tally.phase, tuple(self._tally.faults.values()))
         if shown != self._shown or (self._tally.phase == "load" and now >= self._due):
             self._shown, self._due = shown, now + _EVERY
-            self._say(line(self._tally, op.time))
+            self._say(line(self._tally, time))
 
 
 class LiveView(Block):
@@ -100,6 +113,10 @@ class LiveView(Block):
         self._tally.observe(op)
         if (text := alarm(op)) is not None:
             self.console.print(text)
+        self._observed_at = time.monotonic_ns()
+
+    def performed(self, counts: Mapping[str, int], now: int) -> None:
+        self._tally.performed(counts, now)
         self._observed_at = time.monotonic_ns()
 
     def content(self) -> tuple[str, list[Text]]:

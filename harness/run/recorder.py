@@ -33,12 +33,15 @@ class Recorder:
         path: Path | None,
         *listeners: Listener,
         clock: Callable[[], int] | None = None,
+        began: int | None = None,
     ) -> None:
-        """`clock`: in ns, by default that of the test (harness.processes.clock)."""
+        """`clock`: in ns, by default that of the test (harness.processes.clock). `began`: when
+        the test began, by that clock, where that was before this history begins."""
         self._file = None if path is None else path.open("ab", buffering=0)
         self._listeners = list(listeners)
         self._clock = clock or the_clock().monotonic_ns
-        self._began = self._clock()
+        self._began = self._clock() if began is None else began
+        self._begins = began is None
         self._next = 0
         self._last = 0
         self._path = path
@@ -68,7 +71,7 @@ class Recorder:
         EnvironmentFailed from the first event on that cannot be written."""
         if self._broken is not None:
             raise self._broken
-        if self._next == 0:
+        if self._next == 0 and self._begins:
             self._began = self._clock()
         now = self.now()
         self._last = now if at is None else min(now, max(self._last, at))

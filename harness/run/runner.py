@@ -15,11 +15,11 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from dynamesis.checkers.dynamo.ring import CheckedRing
-from dynamesis.checkers.history.op import JsonObject, Op
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.generators.base import Generator, Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, Workers, start
 from dynamesis.harness.generators.validate import friendly_exceptions, validate
@@ -29,6 +29,7 @@ from dynamesis.harness.processes.limits import require_space, shortage
 from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
 from dynamesis.harness.run.dump import Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
+from dynamesis.harness.run.nemesis_worker import NemesisClient, NemesisWorker
 from dynamesis.harness.run.quiesce import (
     INTERVAL,
     QuiesceOutcome,
@@ -41,6 +42,7 @@ from dynamesis.harness.run.quiesce import (
     wait_for,
 )
 from dynamesis.harness.run.recorder import Recorder
+from dynamesis.harness.run.shared_load import SharedLoad
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.reports import RingView
 from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake
@@ -59,16 +61,6 @@ _STRAGGLERS = 3.0
 HOPELESS = 5.0
 
 
-class NemesisClient(Protocol):
-    """Injects faults and takes all of them back."""
-
-    async def invoke(self, op: Op, record: Callable[[Op], Op]) -> Op: ...
-
-    def look(self, record: Callable[[Op], Op]) -> None: ...
-
-    async def heal_all(self) -> None: ...
-
-
 @dataclass(frozen=True)
 class RunnerParts:
     """What a test is made of. `load` and `final` are pure; the rest acts on processes.
@@ -79,6 +71,8 @@ class RunnerParts:
         repaired
     lacks: what the store cannot do, by capability
     look: called again and again while nodes run, from the load to the end
+    shared_load: the load of the clients, where drivers schedule it: `load` is then that of the
+        nemesis alone
     """
 
     store: Capabilities
@@ -94,6 +88,7 @@ class RunnerParts:
     anti_entropy: bool = True
     lacks: Mapping[str, str] = field(default_factory=dict)
     look: Callable[[], Awaitable[None]] | None = None
+    shared_load: SharedLoad | None = None
 
 
 class Interrupted(Exception):
@@ -182,11 +177,26 @@ class Runner:
 
     async def _load(self) -> Workers:
         self._phase("load")
-        nemesis = _NemesisWorker(self.parts.nemesis, self.recorder)
+        nemesis = NemesisWorker(self.parts.nemesis, self.recorder)
         workers: dict[Thread, Worker] = {**self.parts.clients, NEMESIS: nemesis}
         interpreter = Interpreter(self.recorder, workers, self.interrupt)
-        ended = await interpreter.run(start(self.parts.load, len(self.parts.clients)))
-        return ended.workers
+        running = interpreter.run(start(self.parts.load, len(self.parts.clients)))
+        if self.parts.shared_load is None:
+            return (await running).workers
+        ended, played = await asyncio.gather(running, self._shared_load(self.parts.shared_load))
+        processes = {**ended.workers.processes, **played}
+        return msgspec.structs.replace(ended.workers, processes=processes)
+
+    async def _shared_load(self, load: SharedLoad) -> Mapping[Thread, int]:
+        """The load that drivers schedule; the test ends where one of them fails. The process
+        that each thread plays then."""
+        try:
+            return await load.run(self.recorder.began, self.interrupt)
+        except EnvironmentFailed as failure:
+            log.error("%s", failure)
+            self._failure = failure
+            self.interrupt.set()
+            return {}
 
     async def _heal(self) -> None:
         """A node that will not come back is the store's failing, not the harness's: the
@@ -369,20 +379,3 @@ def _clients_only(workers: Workers) -> Workers:
     free = tuple(thread for thread in workers.free if thread != NEMESIS)
     processes = {t: process for t, process in workers.processes.items() if t != NEMESIS}
     return msgspec.structs.replace(workers, free=free, processes=processes)
-
-
-class _NemesisWorker:
-    """The nemesis as a worker; what it does in between, it records itself."""
-
-    def __init__(self, nemesis: NemesisClient, recorder: Recorder) -> None:
-        self._nemesis = nemesis
-        self._recorder = recorder
-
-    async def invoke(self, op: Op) -> Op:
-        return await self._nemesis.invoke(op, self._recorder.record)
-
-    def recorded(self, completion: Op) -> None:
-        """A completion of the nemesis is never a basis."""
-
-    async def close(self) -> None:
-        """The nemesis holds nothing."""

@@ -28,6 +28,10 @@ class Observer:
     def event(self, op: Op) -> None:
         """One event of the history, as it is written down."""
 
+    def performed(self, counts: Mapping[str, int], now: int) -> None:
+        """So many operations of the load, by type, were completed by drivers since the last call;
+        `now`: ns since the test began. Their events come with no call of `event`."""
+
     def message(self, text: str) -> None:
         """A line for the user, such as that no Toxiproxy was found."""
 
@@ -66,6 +70,9 @@ class ConsoleObserver(Observer):
 
     def event(self, op: Op) -> None:
         self._view.observe(op)
+
+    def performed(self, counts: Mapping[str, int], now: int) -> None:
+        self._view.performed(counts, now)
 
     def message(self, text: str) -> None:
         if self._mode is not Mode.QUIET:

@@ -12,6 +12,7 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.links.provision import VERSION as TOXIPROXY
 from dynamesis.harness.processes.signals import ending, in_main_thread
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.results.parts import merge
 from dynamesis.harness.results.results import HISTORY, TEST, Folder
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Runner
@@ -25,7 +26,7 @@ def phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Obs
     try:
         with (
             Recorder(folder / HISTORY, observer.event, _read_checkers) as recorder,
-            compose(options, folder, recorder, observer.message) as parts,
+            compose(options, folder, recorder, observer.message, observer.performed) as parts,
             observer.running(),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
         ):
@@ -37,6 +38,7 @@ def phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Obs
     except asyncio.CancelledError:
         return False
     finally:
+        merge(folder / HISTORY)
         shutil.rmtree(folder / WORK, ignore_errors=True)
         folder.save_json(TEST, test)
     return True

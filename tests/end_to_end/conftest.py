@@ -46,10 +46,14 @@ class Command:
         return self.folder / line.partition("results in ")[2]
 
     def history(self) -> list[dict[str, Any]]:
-        """The whole lines of the history so far; none before it was begun."""
-        file = self.results() / "history.jsonl"
-        *lines, _cut_off = (file.read_text("utf-8") if file.exists() else "").split("\n")
-        return [json.loads(line) for line in lines]
+        """The whole lines of the history so far, those of drivers after those of the harness;
+        none before it was begun."""
+        found: list[dict[str, Any]] = []
+        for file in sorted(self.results().glob("history*.jsonl"), key=lambda file: len(file.name)):
+            with contextlib.suppress(FileNotFoundError):  # merged meanwhile
+                *lines, _cut_off = file.read_text("utf-8").split("\n")
+                found += map(json.loads, lines)
+        return found
 
 
 class Inside(Command):

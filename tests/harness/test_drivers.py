@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.results.logs import logging_to
-from dynamesis.harness.run.drivers import Performer, start_drivers
+from dynamesis.harness.run.driver_process import Performer
+from dynamesis.harness.run.drivers import start_drivers
 
 
 class Echo:
@@ -52,8 +53,8 @@ def drive(
         await act(performers)
         await asyncio.gather(*(performer.close() for performer in performers))
 
-    with logging_to(log, workers=True), start_drivers(drivers, threads, lambda: Echo) as performers:
-        asyncio.run(whole(performers))
+    with logging_to(log, workers=True), start_drivers(drivers, threads, lambda: Echo) as started:
+        asyncio.run(whole(started.performers))
     return log.read_text()
 
 
@@ -75,7 +76,7 @@ def test_threads_are_shared_out_among_processes(
     logged = drive(tmp_path, drivers, 3, act)
     assert logged.count("performed") == processes
     for number in range(processes):
-        assert f"driver-{number + 1} dynamesis.harness.run.drivers: performed" in logged
+        assert f"driver-{number + 1} dynamesis.harness.run.driver_process: performed" in logged
 
 
 def test_without_drivers_it_is_all_done_here(tmp_path: Path) -> None:
@@ -124,8 +125,8 @@ def test_a_driver_that_is_gone_is_reported(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="driver-1 is gone"):
             await performers[0].invoke(op(3))
 
-    with start_drivers(1, 1, lambda: Echo) as performers:
-        asyncio.run(_opened(performers, act))
+    with start_drivers(1, 1, lambda: Echo) as started:
+        asyncio.run(_opened(started.performers, act))
 
 
 async def _opened(performers, act) -> None:

@@ -20,13 +20,14 @@ from dynamesis.workloads.base import DISTRIBUTION, Workload
 from dynamesis.workloads.plain.common import life, reads_share, rotating
 from dynamesis.workloads.script.rotating_keys import RotatingKeys
 from dynamesis.workloads.script.settings import Load, Option
-from dynamesis.workloads.script.shared import SharedScript
+from dynamesis.workloads.script.shared import WHOLE, Share, SharedScript
 
 
 @dataclass(frozen=True)
 class RegisterScript:
     """`reads` and `cas`: shares of the operations; `span`: how many values there are, 0 for one
-    that is new each time; `number`: values so far; `known`: by key the value that was last seen
+    that is new each time; `number`: values so far; `part`:
+    whose values they are; `known`: by key the value that was last seen
     of it."""
 
     rng: Rng
@@ -35,6 +36,7 @@ class RegisterScript:
     cas: float
     span: int
     number: int = 0
+    part: Share = WHOLE
     known: Mapping[str, Any] = field(default_factory=dict)
 
     def next(self, process: int, now: int) -> tuple[Op, SharedScript]:
@@ -53,7 +55,13 @@ class RegisterScript:
         return Op(f="write", key=key, value=value), after
 
     def _value(self, rng: Rng) -> tuple[int, Rng]:
-        return rng.between(1, self.span) if self.span else (self.number + 1, rng)
+        if self.span:
+            return rng.between(1, self.span)
+        return self.part.number_of(self.number) + 1, rng
+
+    def share(self, share: Share) -> SharedScript:
+        """A compare-and-set aims at the value that the share's own clients have seen."""
+        return replace(self, rng=share.stream(self.rng), keys=self.keys.share(share), part=share)
 
     def saw(self, asked: Op, done: Op) -> SharedScript:
         """An answer shows what a key holds."""

@@ -21,7 +21,7 @@ from dynamesis.workloads.base import DISTRIBUTION, Chosen, Workload
 from dynamesis.workloads.plain.common import CONSISTENCY, life, reads_share, rotating
 from dynamesis.workloads.script.rotating_keys import RotatingKeys
 from dynamesis.workloads.script.settings import Load, Option
-from dynamesis.workloads.script.shared import SharedScript
+from dynamesis.workloads.script.shared import WHOLE, Share, SharedScript
 
 #: keys that one final transaction reads
 TOGETHER = 4
@@ -30,13 +30,15 @@ TOGETHER = 4
 @dataclass(frozen=True)
 class TransactionScript:
     """`write`: the name of the micro-operation that writes, `append` or `w`; `reads`: the share
-    that reads; `longest`: micro-operations of the longest transaction."""
+    that reads; `longest`: micro-operations of the longest transaction; `part`: whose values
+    are written."""
 
     rng: Rng
     keys: RotatingKeys
     write: str
     reads: float
     longest: int
+    part: Share = WHOLE
 
     def next(self, process: int, now: int) -> tuple[Op, SharedScript]:
         """A transaction of random length."""
@@ -49,13 +51,18 @@ class TransactionScript:
             if read:
                 mops.append(["r", keys.key(slot), None])
             else:
-                mops.append([self.write, keys.key(slot), keys.age(slot) + 1])
+                value = self.part.number_of(keys.age(slot)) + 1
+                mops.append([self.write, keys.key(slot), value])
                 keys = keys.used(slot)
         return Op(f="txn", value=mops), replace(self, rng=rng, keys=keys)
 
     def saw(self, asked: Op, done: Op) -> SharedScript:
         """Nothing is learned from answers."""
         return self
+
+    def share(self, share: Share) -> SharedScript:
+        """All write to the same keys, none a value that another one writes there."""
+        return replace(self, rng=share.stream(self.rng), keys=self.keys.share(share), part=share)
 
 
 def read_groups(keys: Sequence[str], size: int) -> Iterable[Op]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
+from dynamesis.workloads.script.shared import Share
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class RotatingKeys:
     slots: Weighted[str]
     life: int
     uses: Mapping[str, int] = field(default_factory=dict)
+
+    def share(self, share: Share) -> RotatingKeys:
+        """The keys for one of several drivers, each with its part of a key's life."""
+        return RotatingKeys(self.slots, share.of_life(self.life))
 
     def pick(self, rng: Rng) -> tuple[str, Rng]:
         """One of the slots, as likely as its distribution has it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 from dynamesis.checkers.history.op import Op
@@ -27,6 +27,38 @@ class SharedScript(Protocol):
 
     def saw(self, asked: Op, done: Op) -> SharedScript:
         """The script after the operation `asked` completed as `done`."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of a load is meant: that of driver `number`, from 0, of `drivers`."""
+
+    number: int = 0
+    drivers: int = 1
+
+    def number_of(self, own: int) -> int:
+        """A number that no other share has, from one that is unique in this one."""
+        return own * self.drivers + self.number
+
+    def of_life(self, uses: int) -> int:
+        """This share's part of so many uses, at least one."""
+        return -(-uses // self.drivers)
+
+    def stream(self, rng: Rng) -> Rng:
+        """A random stream of its own."""
+        return rng if self.drivers == 1 else rng.split(self.number)
+
+
+WHOLE = Share()
+
+
+@runtime_checkable
+class SharableScript(SharedScript, Protocol):
+    """A shared script of which several can run without knowledge of each other."""
+
+    def share(self, share: Share) -> SharedScript:
+        """The script of one driver, before anything has happened: together they write no value
+        twice."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +105,16 @@ class Drawn:
     rng: Rng
     draw: Draw
     number: int = 0
+    step: int = 1
 
     def next(self, process: int, now: int) -> tuple[Op, SharedScript]:
         """The operation that is drawn next."""
         op, rng = self.draw(self.rng, self.number)
-        return op, Drawn(rng, self.draw, self.number + 1)
+        return op, Drawn(rng, self.draw, self.number + self.step, self.step)
+
+    def share(self, share: Share) -> SharedScript:
+        """Each draws from a stream of its own, and numbers that no other has."""
+        return Drawn(share.stream(self.rng), self.draw, share.number, share.drivers)
 
     def saw(self, asked: Op, done: Op) -> SharedScript:
         """Nothing is learned from answers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dynamesis.checkers.history.op import Op
 
@@ -25,6 +25,10 @@ class UsedKeys:
         """Take in one event of the history."""
         if event.type == "invoke" and isinstance(event.process, int):
             self._keys.update(dict.fromkeys(keys_of(event)))
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Take in keys that were used elsewhere."""
+        self._keys.update(dict.fromkeys(keys))
 
     @property
     def keys(self) -> tuple[str, ...]:
