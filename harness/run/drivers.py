@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.processes.lifeline import end_with
+from dynamesis.harness.processes.loop_guard import blocking_interrupted
 from dynamesis.harness.processes.signals import ignore
 
 log = logging.getLogger(__name__)
@@ -198,7 +199,12 @@ def _drive(theirs: socket.socket, ours: socket.socket, begin: Begin, parent: int
     end_with(parent)
     ours.close()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-        loop.run(_Program(begin()).run(theirs))
+        loop.run(_guarded(_Program(begin()), theirs))
+
+
+async def _guarded(program: _Program, theirs: socket.socket) -> None:
+    with blocking_interrupted():
+        await program.run(theirs)
 
 
 class _Program:

@@ -10,8 +10,10 @@ reported immediately, with its line.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.site import NodeSite, Site
@@ -27,7 +29,7 @@ _AGAIN = 0.2
 _CLOSE = 2.0
 #: what no state of a store makes right; and what one may raise that has not formed yet, where an
 #: answer lacks something, but hardly for so many seconds
-_NEVER_RIGHT = (NameError, NotImplementedError, ImportError)
+_NEVER_RIGHT = (NameError, NotImplementedError, ImportError, SystemExit)
 _DOUBTFUL, _DOUBTFUL_S = (TypeError, AttributeError, LookupError), 5.0
 
 
@@ -38,19 +40,35 @@ def command_of(target: Target, node: NodeSite, site: Site) -> Command:
         command: object = target.command(node, site)
     except (EnvironmentFailed, TargetMistake, OSError):
         raise
-    except Exception as failure:
+    except (Exception, SystemExit) as failure:
         raise TargetMistake(f"target {target.name}: command: {described(failure)}") from failure
     if not isinstance(command, Command):
         raise TargetMistake(
             f"target {target.name}: command returned {command!r}; "
             "it must return Command([program, argument, ...])"
         )
-    if isinstance(command.argv, str) or not command.argv:
-        raise TargetMistake(
-            f"target {target.name}: command returned {command!r}; argv must be a list of words, "
-            "such as Command(shlex.split(line))"
-        )
+    if wrong := _wrong_command(command):
+        raise TargetMistake(f"target {target.name}: command returned {command!r}; {wrong}")
     return command
+
+
+def _wrong_command(command: Command) -> str | None:
+    """What would be right of a command that no process can be started by."""
+    argv, env = command.argv, command.env
+    if isinstance(argv, str) or not argv:
+        return "argv must be a list of words, such as Command(shlex.split(line))"
+    words = [*argv, *env.items()] if isinstance(env, Mapping) else argv
+    if any(not isinstance(word, str | int | float | os.PathLike) for word in argv):
+        return "each word of argv must be a string, a number or a path"
+    if not isinstance(env, Mapping) or any(
+        not isinstance(each, str) for pair in env.items() for each in pair
+    ):
+        return "env must be a dict of strings to strings"
+    if any("\0" in str(word) for word in words):
+        return "no word may hold a null character"
+    if command.cwd is not None and not Path(command.cwd).is_dir():
+        return f"cwd: there is no folder {command.cwd}"
+    return None
 
 
 async def form(target: Target, site: Site, busy: Callable[[], float]) -> None:
@@ -87,10 +105,13 @@ async def _until_done(
     began, first = loop.time(), ""
     while True:
         try:
-            return await attempt()
-        except (EnvironmentFailed, TargetMistake):
+            async with asyncio.timeout(target.boot_limit * max(1.0, busy())):
+                return await attempt()
+        except EnvironmentFailed:
             raise
-        except Exception as failure:
+        except TargetMistake as mistake:
+            raise in_target(target, what, mistake) from mistake
+        except (Exception, SystemExit) as failure:
             last, passed = described(failure), (loop.time() - began) / max(1.0, busy())
             first = first or last
             if isinstance(failure, _NEVER_RIGHT) or (
@@ -101,6 +122,13 @@ async def _until_done(
                 limit = f"within {target.boot_limit:g} s"
                 raise RuntimeError(_gave_up(target, what, limit, first, last)) from failure
         await asyncio.sleep(_AGAIN)
+
+
+def in_target(target: Target, what: str, mistake: TargetMistake) -> TargetMistake:
+    """The same, with the target and its method before it."""
+    text = str(mistake)
+    named = text.startswith(f"target {target.name}: ")
+    return mistake if named else TargetMistake(f"target {target.name}: {what}: {text}")
 
 
 def _gave_up(target: Target, what: str, limit: str, first: str, last: str) -> str:
