@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
+from inspect import iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
 
-from dynamesis.harness.targets.client import Client
+from dynamesis.harness.targets.client import BlockingClient, Client
 from dynamesis.harness.targets.site import NodeSite, Site
 from dynamesis.harness.targets.system import (
     EnvironmentFailed,
@@ -76,17 +77,26 @@ async def form(target: Target, site: Site, busy: Callable[[], float]) -> None:
     RuntimeError where it has not come about within `boot_limit` s, `busy` times as long on a
     busy machine."""
     await _until_done(target, "prepare", lambda: target.prepare(site), busy)
+    made: list[object] = []
     for number in range(len(site.nodes)):
-        await _until_done(target, "client", lambda n=number: _opened(target, site, n), busy)  # type: ignore[misc]
+        await _until_done(target, "client", lambda n=number: _opened(target, site, n, made), busy)  # type: ignore[misc]
 
 
-async def _opened(target: Target, site: Site, number: int) -> None:
-    """Make the client of this number, open it, and close it."""
+async def _opened(target: Target, site: Site, number: int, made: list[object]) -> None:
+    """Make the client of this number, open it, and close it. `made`: all that were made."""
     client: object = target.client(site)
     if not isinstance(client, Client):
         raise TargetMistake(
             f"target {target.name}: client returned {client!r}; it must return a Client"
         )
+    if any(client is each for each in made):
+        raise TargetMistake(
+            f"target {target.name}: client returned the same {type(client).__name__} twice; "
+            "it must make a new one for each thread"
+        )
+    made.append(client)
+    if wrong := "; ".join(_wrong_methods(type(client))):
+        raise TargetMistake(f"target {target.name}: client: {wrong}")
     client.thread = number
     addresses = {node: "{}:{}".format(*site.client(node)) for node in site.nodes}
     try:
@@ -96,6 +106,26 @@ async def _opened(target: Target, site: Site, number: int) -> None:
         with suppress(Exception):
             async with asyncio.timeout(_CLOSE):
                 await client.close()
+
+
+def _wrong_methods(kind: type[Client]) -> Iterator[str]:
+    """What is wrong with the methods of a client, each as a clause with what is right."""
+    blocks = issubclass(kind, BlockingClient)
+    if not blocks and kind.invoke is Client.invoke:
+        yield f"{kind.__name__} has no invoke: `async def invoke(self, op)`"
+    elif blocks and kind.perform is BlockingClient.perform and _is_ours(kind.invoke):  # type: ignore[attr-defined]
+        yield f"{kind.__name__} has no perform: `def perform(self, op)`"
+    for name in ("open", "invoke", "close"):
+        if not iscoroutinefunction(getattr(kind, name)):
+            yield f"{kind.__name__}.{name} must be async: `async def {name}(...)`"
+    for name in ("connect", "perform", "disconnect") if blocks else ():
+        method = getattr(kind, name)
+        if iscoroutinefunction(method) or isgeneratorfunction(method):
+            yield f"{kind.__name__}.{name} must be a plain method that returns, not async"
+
+
+def _is_ours(method: Callable[..., object]) -> bool:
+    return method.__module__.startswith("dynamesis.")
 
 
 async def _until_done(
