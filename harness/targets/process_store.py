@@ -22,8 +22,8 @@ from typing import IO, Any
 
 from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
+from dynamesis.harness.targets.diagnosis import elsewhere, not_a_program, tail
 from dynamesis.harness.targets.forming import command_of, form, in_target
-from dynamesis.harness.targets.listening import elsewhere
 from dynamesis.harness.targets.node_views import NodeViews, ProcessClocks
 from dynamesis.harness.targets.process_members import ProcessMembers
 from dynamesis.harness.targets.reports import DumpedSibling, DumpRow
@@ -39,8 +39,8 @@ _ASK_AGAIN = 0.05
 _HELD_UP = 3.0
 #: s that one question whether a node is ready may take
 _READY_ANSWER = 5.0
-#: bytes and lines of the end of a log that are shown
-_TAIL_BYTES, _TAIL_LINES = 16 << 10, 10
+#: s that a method which is asked once all is quiet may take
+_HOOK = 10.0
 _COPY = "data.copy"
 #: characters of a command line that an error has
 _LONGEST_LINE = 80
@@ -203,12 +203,15 @@ class ProcessStore:
 
     async def at_rest(self) -> bool:
         ask: Callable[[Site], Awaitable[bool]] = self._target.at_rest  # type: ignore[attr-defined]
-        return bool(await ask(self._site))
+        return bool(await self._asked("at_rest", ask(self._site)))
 
     # ---- ReplicaDumps
 
     async def dump(self, node: str) -> list[DumpRow]:
-        held: Mapping[str, Any] = await self._target.held(self._site.node[node], self._site)  # type: ignore[attr-defined]
+        ask: Callable[..., Awaitable[object]] = self._target.held  # type: ignore[attr-defined]
+        held = await self._asked("held", ask(self._site.node[node], self._site))
+        if not isinstance(held, Mapping):
+            raise TypeError(f"held returned {held!r}; it must return a dict of key to value")
         return [
             DumpRow(key=str(key), siblings=(DumpedSibling(value=canonical(value)),))
             for key, value in held.items()
@@ -232,6 +235,17 @@ class ProcessStore:
         change(node)
 
     # ---- inside
+
+    async def _asked(self, hook: str, answer: Awaitable[object]) -> object:
+        """What a method of the target returns, if it does."""
+        limit = max(_HOOK, self._target.op_limit) * max(1.0, self._context.busy())
+        try:
+            async with asyncio.timeout(limit):
+                return await answer
+        except TimeoutError as failure:
+            raise TimeoutError(f"{hook} did not return within {limit:.0f} s") from failure
+        except SystemExit as failure:
+            raise RuntimeError(f"{hook}: {described(failure)}") from failure
 
     def _where(self, node: str) -> NodeSite:
         where = self._site.node[node]
@@ -258,7 +272,7 @@ class ProcessStore:
         program = shutil.which(argv[0], path=command.env.get("PATH"))
         if program is None:
             raise EnvironmentFailed(
-                f"target {self._target.name}: {_not_a_program(argv[0])}"
+                f"target {self._target.name}: {not_a_program(argv[0])}"
                 + (f"; {self._target.install}" if self._target.install else "")
             )
         env = {**os.environ, **command.env}
@@ -351,7 +365,7 @@ class ProcessStore:
         return f"node {node} {self._with_log(node, what)}"
 
     def _with_log(self, node: str, what: str) -> str:
-        lines = _tail(self._site.node[node])
+        lines = tail(self._site.node[node])
         if not lines:
             return f"{what}; it logged nothing"
         return "\n  ".join([f"{what}; its last lines:", *lines])
@@ -362,28 +376,6 @@ class ProcessStore:
         return self._processes[node]
 
 
-def _not_a_program(name: str) -> str:
-    """Why a command cannot be started."""
-    path = Path(name)
-    if not path.is_absolute() and "/" not in name:
-        return f"{name} is not a program on this machine"
-    if path.is_dir():
-        return f"{name} is a folder, not a program"
-    if path.exists():
-        return f"{name} may not be executed (chmod +x {name})"
-    return f"{name} is not there"
-
-
 def _decode(value: bytes, deleted: bool) -> Sibling:
     """A value that `held` returned; it is its own name."""
     return Sibling(value.decode(), json.loads(value), deleted)
-
-
-def _tail(node: NodeSite) -> list[str]:
-    """The last lines of its log."""
-    if not node.log.exists():
-        return []
-    with node.log.open("rb") as content:
-        content.seek(max(0, node.log.stat().st_size - _TAIL_BYTES))
-        lines = content.read().decode("utf-8", "replace").splitlines()
-    return [line for line in lines if line.strip()][-_TAIL_LINES:]

@@ -1,5 +1,5 @@
-"""Where the processes of a node listen, as /proc has it (Linux): for the error of a node that
-listens elsewhere than where it is looked for."""
+"""What is known of a node that does not come up: why its command starts nothing, how its log
+ends, where its processes listen (as /proc has it, on Linux)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from dynamesis.harness.targets.site import NodeSite
+
 _PROC = Path("/proc")
 _LISTEN = "0A"
+#: bytes and lines of the end of a log that are shown
+_TAIL_BYTES, _TAIL_LINES = 16 << 10, 10
 
 
 def listening(group: int) -> list[str]:
@@ -71,3 +75,25 @@ def _address(family: socket.AddressFamily, kernel: str) -> str:
     raw = b"".join(int(piece, 16).to_bytes(4, sys.byteorder) for piece in pieces)
     host = socket.inet_ntop(family, raw)
     return f"[{host}]:{int(port, 16)}" if ":" in host else f"{host}:{int(port, 16)}"
+
+
+def not_a_program(name: str) -> str:
+    """Why a command cannot be started."""
+    path = Path(name)
+    if not path.is_absolute() and "/" not in name:
+        return f"{name} is not a program on this machine"
+    if path.is_dir():
+        return f"{name} is a folder, not a program"
+    if path.exists():
+        return f"{name} may not be executed (chmod +x {name})"
+    return f"{name} is not there"
+
+
+def tail(node: NodeSite) -> list[str]:
+    """The last lines of its log."""
+    if not node.log.exists():
+        return []
+    with node.log.open("rb") as content:
+        content.seek(max(0, node.log.stat().st_size - _TAIL_BYTES))
+        lines = content.read().decode("utf-8", "replace").splitlines()
+    return [line for line in lines if line.strip()][-_TAIL_LINES:]
