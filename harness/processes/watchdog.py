@@ -38,6 +38,33 @@ def start_time(pid: int) -> str | None:
     return "_".join(listing.stdout.split()) or None
 
 
+#: what the environment of a node's processes has: the folder of the node
+MARK = "DYNAMESIS_NODE"
+
+
+def marked(folder: str) -> dict[int, str]:
+    """The processes that began as nodes in this folder, or were started by them, wherever they
+    have gone since: a daemon leaves its group, and keeps its environment (Linux). pid -> its
+    command line."""
+    found = {}
+    mark = f"{MARK}={folder}".encode()
+    for entry in filter(str.isdecimal, os.listdir("/proc") if os.path.isdir("/proc/self") else ()):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{entry}/environ", "rb") as environ:
+                values = environ.read().split(b"\0")
+            if mark in values or any(value.startswith(mark + b"/") for value in values):
+                with open(f"/proc/{entry}/cmdline", "rb") as line:
+                    words = line.read().decode("utf-8", "replace").split("\0")
+                found[int(entry)] = " ".join(words).strip()
+    return found
+
+
+def end(pid: int) -> None:
+    """SIGKILL, if there is such a process."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def watch(descriptor: int, parent: int) -> dict[int, str]:
     """Follow the orders on `descriptor` to the end; what is then still listed."""
     listed: dict[int, str] = {}
@@ -78,10 +105,12 @@ def main() -> None:
         signal.signal(quiet, signal.SIG_IGN)
     for pid, start in watch(0, int(sys.argv[1])).items():
         if start_time(pid) == start:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+            end(pid)
     for folder in sys.argv[2:]:
-        remove(folder)
+        if os.path.lexists(folder):  # the harness did not get to deleting it
+            for pid in marked(folder):
+                end(pid)
+            remove(folder)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import uvloop
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import Thread
 from dynamesis.harness.processes.lifeline import end_with
+from dynamesis.harness.processes.loop_guard import blocking_interrupted
 from dynamesis.harness.processes.signals import ignore
 from dynamesis.harness.run.driver_messages import (
     LONGEST,
@@ -64,7 +65,12 @@ def drive(
     end_with(parent)
     ours.close()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-        loop.run(_Program(begin(), place, shares).run(theirs))
+        loop.run(_guarded(_Program(begin(), place, shares), theirs))
+
+
+async def _guarded(program: _Program, theirs: socket.socket) -> None:
+    with blocking_interrupted():
+        await program.run(theirs)
 
 
 class _Nodes:

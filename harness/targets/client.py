@@ -8,8 +8,10 @@ between a store that lost a write and one that refused it: where in doubt, unkno
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from dynamesis.checkers.history.op import Op, OpError
@@ -68,17 +70,47 @@ class BlockingClient(Client):
         try:
             await self._run(self.disconnect)
         finally:
-            self._executor.shutdown(wait=False)
+            self._own_thread.end()
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await self._own_thread.run(work)
 
     @property
-    def _executor(self) -> ThreadPoolExecutor:
-        found: ThreadPoolExecutor | None = self.__dict__.get("_own_thread")
+    def _own_thread(self) -> _Thread:
+        found: _Thread | None = self.__dict__.get("_thread")
         if found is None:
-            found = self.__dict__["_own_thread"] = ThreadPoolExecutor(1, type(self).__name__)
+            found = self.__dict__["_thread"] = _Thread(type(self).__name__)
         return found
+
+
+class _Thread:
+    """A thread that does what it is given, in order. It is a daemon: a library that never comes
+    back must not keep the program from its end, as those of an executor would."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    async def run(self, job: Callable[[], T]) -> T:
+        done: Future[T] = Future()
+        self._jobs.put((done, job))
+        return await asyncio.wrap_future(done)
+
+    def end(self) -> None:
+        """What was given is still done."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (given := self._jobs.get()) is not None:
+            done, job = given
+            if done.set_running_or_notify_cancel():
+                try:
+                    result = job()
+                except BaseException as failure:
+                    done.set_exception(failure)
+                else:
+                    done.set_result(result)
+            del given, done, job  # what they hold is let go while it waits
 
 
 def ok(op: Op, value: Any = UNSET, node: str | None = None) -> Op:

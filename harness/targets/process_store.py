@@ -17,11 +17,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import IO, Any
 
 from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
-from dynamesis.harness.targets.forming import command_of, form
+from dynamesis.harness.targets.diagnosis import elsewhere, not_a_program, tail
+from dynamesis.harness.targets.forming import command_of, form, in_target
 from dynamesis.harness.targets.node_views import NodeViews, ProcessClocks
 from dynamesis.harness.targets.process_members import ProcessMembers
 from dynamesis.harness.targets.reports import DumpedSibling, DumpRow
@@ -37,9 +39,11 @@ _ASK_AGAIN = 0.05
 _HELD_UP = 3.0
 #: s that one question whether a node is ready may take
 _READY_ANSWER = 5.0
-#: bytes and lines of the end of a log that are shown
-_TAIL_BYTES, _TAIL_LINES = 16 << 10, 10
+#: s that a method which is asked once all is quiet may take
+_HOOK = 10.0
 _COPY = "data.copy"
+#: characters of a command line that an error has
+_LONGEST_LINE = 80
 #: whether a node is ready
 IsReady = Callable[[NodeSite], Awaitable[bool]]
 
@@ -144,10 +148,12 @@ class ProcessStore:
         await asyncio.gather(
             *(process.stop(limit) for process in self._processes.values()), return_exceptions=True
         )
+        self._end_left(self._site.folder)
 
     async def kill(self, node: str) -> int:
         process = self._process(node)
         await process.kill()
+        self._end_left(self._mark_of(node))
         return process.pid
 
     async def pause(self, node: str) -> bool:
@@ -165,7 +171,7 @@ class ProcessStore:
         return None if process is None else process.exit_code
 
     def last_words(self, node: str) -> str:
-        return self._with_log(node, f"ended with exit code {self._process(node).exit_code}")
+        return self._with_log(node, self._how_ended(node))
 
     def collect(self, into: Path) -> None:
         for node in self._processes:
@@ -197,12 +203,15 @@ class ProcessStore:
 
     async def at_rest(self) -> bool:
         ask: Callable[[Site], Awaitable[bool]] = self._target.at_rest  # type: ignore[attr-defined]
-        return bool(await ask(self._site))
+        return bool(await self._asked("at_rest", ask(self._site)))
 
     # ---- ReplicaDumps
 
     async def dump(self, node: str) -> list[DumpRow]:
-        held: Mapping[str, Any] = await self._target.held(self._site.node[node], self._site)  # type: ignore[attr-defined]
+        ask: Callable[..., Awaitable[object]] = self._target.held  # type: ignore[attr-defined]
+        held = await self._asked("held", ask(self._site.node[node], self._site))
+        if not isinstance(held, Mapping):
+            raise TypeError(f"held returned {held!r}; it must return a dict of key to value")
         return [
             DumpRow(key=str(key), siblings=(DumpedSibling(value=canonical(value)),))
             for key, value in held.items()
@@ -226,6 +235,17 @@ class ProcessStore:
         change(node)
 
     # ---- inside
+
+    async def _asked(self, hook: str, answer: Awaitable[object]) -> object:
+        """What a method of the target returns, if it does."""
+        limit = max(_HOOK, self._target.op_limit) * max(1.0, self._context.busy())
+        try:
+            async with asyncio.timeout(limit):
+                return await answer
+        except TimeoutError as failure:
+            raise TimeoutError(f"{hook} did not return within {limit:.0f} s") from failure
+        except SystemExit as failure:
+            raise RuntimeError(f"{hook}: {described(failure)}") from failure
 
     def _where(self, node: str) -> NodeSite:
         where = self._site.node[node]
@@ -252,10 +272,12 @@ class ProcessStore:
         program = shutil.which(argv[0], path=command.env.get("PATH"))
         if program is None:
             raise EnvironmentFailed(
-                f"target {self._target.name}: {argv[0]} is not a program on this machine"
+                f"target {self._target.name}: {not_a_program(argv[0])}"
                 + (f"; {self._target.install}" if self._target.install else "")
             )
         env = {**os.environ, **command.env}
+        if context.mark:
+            env[context.mark] = str(self._mark_of(node))
         exited = context.exited
         if self.clocks is not None and "start-clock" in context.starts:
             env |= self.clocks.environment(node, env)
@@ -293,14 +315,15 @@ class ProcessStore:
         left, asked, why = self._target.boot_limit, loop.time(), ""
         while True:
             if self.state(node) == "down":
-                code = self._process(node).exit_code
-                raise RuntimeError(self._not_ready(node, f"ended with exit code {code}"))
+                raise RuntimeError(self._not_ready(node, self._how_ended(node)))
             try:
                 async with asyncio.timeout(_READY_ANSWER):
                     if await is_ready(where):
                         return
-                why = self._why_not(where)
-            except NameError as mistake:
+                why = ""
+            except TargetMistake as mistake:
+                raise in_target(self._target, "ready", mistake) from mistake
+            except (NameError, SystemExit) as mistake:
                 name = self._target.name
                 raise TargetMistake(f"target {name}: ready: {described(mistake)}") from mistake
             except Exception as failure:
@@ -309,6 +332,7 @@ class ProcessStore:
             left -= (now - asked) / max(1.0, self._context.busy())
             asked = now
             if left < 0:
+                why = why or self._why_not(where)
                 limit = f"was not ready within {self._target.boot_limit:g} s{why}"
                 raise RuntimeError(self._not_ready(node, limit))
             await asyncio.sleep(_ASK_AGAIN)
@@ -316,14 +340,32 @@ class ProcessStore:
     def _why_not(self, where: NodeSite) -> str:
         """Why a node is not ready that raised nothing."""
         if type(self._target).ready is Target.ready:
-            return f" (nothing listens at {where.address()}, its port for clients)"
+            return f" ({elsewhere(self._process(where.name).pid, where.address())})"
         return " (ready returned False)"
+
+    def _how_ended(self, node: str) -> str:
+        """The exit code, and what it left running outside its group: a daemon."""
+        ended = f"ended with exit code {self._process(node).exit_code}"
+        left = self._context.left(str(self._mark_of(node)))
+        for pid, line in left.items():
+            what = f"left {shorten(line, _LONGEST_LINE)} running in the background (pid {pid})"
+            return f"{ended} and {what}; a node must run in the foreground"
+        return ended
+
+    def _mark_of(self, node: str) -> Path:
+        return self._site.folder.resolve() / node
+
+    def _end_left(self, folder: Path) -> None:
+        """Kill what nodes have left running outside their groups."""
+        for pid in self._context.left(str(folder.resolve())):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def _not_ready(self, node: str, what: str) -> str:
         return f"node {node} {self._with_log(node, what)}"
 
     def _with_log(self, node: str, what: str) -> str:
-        lines = _tail(self._site.node[node])
+        lines = tail(self._site.node[node])
         if not lines:
             return f"{what}; it logged nothing"
         return "\n  ".join([f"{what}; its last lines:", *lines])
@@ -337,13 +379,3 @@ class ProcessStore:
 def _decode(value: bytes, deleted: bool) -> Sibling:
     """A value that `held` returned; it is its own name."""
     return Sibling(value.decode(), json.loads(value), deleted)
-
-
-def _tail(node: NodeSite) -> list[str]:
-    """The last lines of its log."""
-    if not node.log.exists():
-        return []
-    with node.log.open("rb") as content:
-        content.seek(max(0, node.log.stat().st_size - _TAIL_BYTES))
-        lines = content.read().decode("utf-8", "replace").splitlines()
-    return [line for line in lines if line.strip()][-_TAIL_LINES:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
+from types import FrameType
 
 from dynamesis.cluster.plugins.objects import OUTSIDE
 
@@ -28,6 +29,13 @@ def described(failure: BaseException) -> str:
     frames = [(frame, line) for frame, line in traceback.walk_tb(failure.__traceback__)]
     if not isinstance(failure, (*MISTAKES, LookupError)) or not frames:
         return text
-    own = [each for each in frames if each[0].f_globals.get("__name__", "").startswith(OUTSIDE)]
+    own = [each for each in frames if is_from_outside(each[0])]
     frame, line = (own or frames)[-1]
+    if not own and frame.f_globals.get("__name__", "").startswith("dynamesis."):
+        return text  # it is refused here, and was made elsewhere
     return f"{text} ({Path(frame.f_code.co_filename).name}, line {line})"
+
+
+def is_from_outside(frame: FrameType) -> bool:
+    """Whether it runs code of a user's own file."""
+    return str(frame.f_globals.get("__name__", "")).startswith(OUTSIDE)

@@ -120,6 +120,8 @@ class BuildContext:
     faketime: libfaketime, where clocks are to be wrong through it
     preload: variables beside those of a node's own environment
     links: what is between nodes and clients (harness.links.base.Links)
+    mark: the variable that the environment of a node's processes has, so that `left` finds them
+    left: pid -> command line of the processes whose `mark` is a folder, or within it
     """
 
     site: Site
@@ -132,6 +134,8 @@ class BuildContext:
     faketime: Path | None = None
     preload: Callable[[str, Mapping[str, str]], Mapping[str, str]] = lambda node, environment: {}
     links: Any = None
+    mark: str = ""
+    left: Callable[[str], Mapping[int, str]] = lambda folder: {}
 
 
 @dataclass(frozen=True)

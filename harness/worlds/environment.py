@@ -17,6 +17,7 @@ from dynamesis.harness.processes.limits import files_of, require
 from dynamesis.harness.processes.patience import stretch
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
+from dynamesis.harness.processes.watchdog import MARK, marked
 from dynamesis.harness.targets.capabilities import Capabilities
 from dynamesis.harness.targets.site import CLIENT_PORT, PEERS, NodeSite, Site, split
 from dynamesis.harness.targets.target import BuildContext, Target
@@ -169,6 +170,8 @@ def build(
             faketime=plan.faketime,
             preload=partial(_preload, target, routes, plan.root),
             links=links,
+            mark=MARK,
+            left=marked,
         )
         store = target.build(context)
         yield TestEnvironment(store, links, tuple(routes), site, sites, ports, target)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.processes.patience import stretch
 from dynamesis.harness.targets.client import Client, fail, unknown
@@ -22,6 +23,7 @@ from dynamesis.harness.targets.system import MISTAKES, described
 from dynamesis.harness.targets.target import Target
 
 log = logging.getLogger(__name__)
+_DECODER = msgspec.json.Decoder(Op)
 
 #: Operations that change nothing, whatever becomes of them.
 READS = frozenset({"read", "get", "dump"})
@@ -50,7 +52,9 @@ class TargetPerformer:
         try:
             async with asyncio.timeout(limit):
                 client = await self._ready()
-        except Exception as failure:
+        except BaseException as failure:
+            if _ends_us(failure):
+                raise
             if isinstance(failure, MISTAKES):
                 log.warning("the client of process %s cannot be made", op.process, exc_info=True)
             await self._drop()
@@ -58,13 +62,13 @@ class TargetPerformer:
         try:
             async with asyncio.timeout(limit):
                 completion = await client.invoke(op)
-            if not isinstance(completion, Op) or completion.type not in ("ok", "fail", "info"):
-                raise TypeError(f"invoke returned {completion!r}, and no completion")
-            return completion
+            return checked(op, completion)
         except TimeoutError:
             await self._drop()
             return _doubtful(op, "timeout", f"no answer within {limit:g} s")
-        except Exception as failure:
+        except BaseException as failure:
+            if _ends_us(failure):
+                raise
             own = not isinstance(failure, OSError)  # a broken connection explains itself
             log.warning("the client of process %s: %r", op.process, failure, exc_info=own)
             await self._drop()
@@ -92,9 +96,53 @@ class TargetPerformer:
         """The next operation is another client's."""
         client, self._client = self._client, None
         if client is not None:
-            with suppress(Exception):
+            try:
                 async with asyncio.timeout(_CLOSE):
                     await client.close()
+            except BaseException as failure:
+                if _ends_us(failure):
+                    raise
+                log.info("the client of thread %s would not close: %s", self._number, failure)
+
+
+def checked(op: Op, completion: object) -> Op:
+    """`completion`, where it is one of `op` that can be written into a history. Raises TypeError
+    with what is wrong: it is what a user's code returned."""
+    if not isinstance(completion, Op) or completion.type not in ("ok", "fail", "info"):
+        raise TypeError(f"invoke returned {completion!r}, and no completion")
+    for name in ("process", "f", "key"):
+        if (found := getattr(completion, name)) != (asked := getattr(op, name)):
+            what = f"the completion of another operation: {name} is {found!r}, not {asked!r}"
+            raise TypeError(f"invoke returned {what}; make it by ok(op, ...) and the like")
+    try:
+        _DECODER.decode(msgspec.json.encode(completion))
+    except (TypeError, ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError) as wrong:
+        raise TypeError(f"invoke returned what no history can hold: {wrong}") from wrong
+    if (odd := _not_json(completion.value)) is not None:
+        raise TypeError(f"invoke returned the value {odd!r}: no JSON has that; decode it first")
+    return completion
+
+
+def _not_json(value: object) -> object | None:
+    """What JSON would silently make something else of: bytes, and numbers that are none."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return value
+    if isinstance(value, float) and not isfinite(value):
+        return value
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return next((odd for each in value if (odd := _not_json(each)) is not None), None)
+    return None
+
+
+def _ends_us(failure: BaseException) -> bool:
+    """Whether it is not the client's: this task was cancelled from outside, or is collected. What
+    a client raises, be it SystemExit, must end nothing but its operation."""
+    if isinstance(failure, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(failure, GeneratorExit)
 
 
 def only_reads(op: Op) -> bool:

@@ -10,6 +10,7 @@ import threading
 import uvloop
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.links.provision import VERSION as TOXIPROXY
+from dynamesis.harness.processes.loop_guard import blocking_interrupted
 from dynamesis.harness.processes.signals import ending, in_main_thread
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.parts import merge
@@ -71,4 +72,5 @@ async def run_until_stopped(runner: Runner) -> None:
 
     for number in ending() if in_main_thread() else ():
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    await runner.run()
+    with blocking_interrupted():
+        await runner.run()

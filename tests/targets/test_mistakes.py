@@ -8,29 +8,7 @@ from pathlib import Path
 import pytest
 from dynamesis.harness.cli.app import run as command
 
-HERE = Path(__file__).parent
-BEGIN = f"""
-import sys
-sys.path.insert(0, {str(HERE)!r})
-from dynamesis import Target
-from dynamesis.targets import BlockingClient, Command, ok
-from kv import Kv, KvClient
-"""
-
-
-def target(tmp_path: Path, body: str) -> str:
-    file = tmp_path / "mine.py"
-    file.write_text(BEGIN + body, encoding="utf-8")
-    return f"{file}:Mine"
-
-
-def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str) -> str:
-    """The one line on standard error of a test of this target, which ends with exit code 2."""
-    flags = [f"--target={target(tmp_path, body)}", f"--store={tmp_path / 'store'}"]
-    assert command(["test", "--nemesis=none", "--links=embedded", *flags]) == 2
-    shown = capsys.readouterr().err
-    assert len(shown.splitlines()) == 1
-    return shown
+from tests.targets.mistaken import refused, target
 
 
 @pytest.mark.parametrize(

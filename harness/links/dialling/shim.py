@@ -81,11 +81,25 @@ def preloaded(
     library: Path, table: Path, dials: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, str]:
     """The variables with which a process dials other addresses than it means to: host:port ->
-    host:port. `table`: the file for them, which is written; `environment`: what it has beside."""
+    host:port. `table`: the file for them, which is written, with a copy of
+    the library beside it; `environment`: what it has already."""
     lines = (f"{meant} {instead}\n".replace(":", " ") for meant, instead in dials.items())
     _replace(table, "".join(lines))
-    loaded = " ".join(filter(None, (str(library), environment.get("LD_PRELOAD"))))
+    beside = _beside(library, table.parent)
+    loaded = " ".join(filter(None, (str(beside), environment.get("LD_PRELOAD"))))
     return {"LD_PRELOAD": loaded, "DYNAMESIS_DIALS": str(table)}
+
+
+def _beside(library: Path, folder: Path) -> Path:
+    """A copy of the library in the folder of the tables: a node that becomes another user reaches
+    that, where it has its data, and not the cache of this one."""
+    copy = folder / library.name
+    if not copy.exists():
+        fresh = copy.with_name(f"{copy.name}.new")
+        shutil.copyfile(library, fresh)
+        fresh.chmod(0o755)
+        fresh.replace(copy)
+    return copy
 
 
 def shim() -> Path:
@@ -145,4 +159,5 @@ def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_text(text, encoding="ascii")
+    fresh.chmod(0o644)  # for every user that a node may become
     fresh.replace(path)

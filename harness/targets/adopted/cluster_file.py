@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +34,24 @@ ACTIONS = ("start", "stop", "kill", "pause", "resume", "state")
 _TOP = ("store", "nodes", "commands", "limit", "options")
 _NODE = ("client", "peer", "dials", "advertised", *ACTIONS)
 _PLACE = re.compile(r"(?<!\$)\{(node|client|peer|host)\}")
+_BRACES = re.compile(r"(?<!\$)\{(\w+)\}")
 _LIMIT = 30.0
+
+
+class _Wrong(Exception):
+    """What is wrong, beginning with its place."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice: YAML would take the last, and drop a node."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise _Wrong(f"{key.value} is there twice (line {key.start_mark.line + 1})")
+            seen |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return super().construct_mapping(node, deep)
 
 
 @dataclass(frozen=True)
@@ -93,20 +111,18 @@ class AdoptedCluster:
 def read_cluster(file: Path) -> AdoptedCluster:
     """The cluster in this file. Raises ValueError: what is wrong, where, and what is right."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # a safe one
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"{file} cannot be read: {reason}") from error
+    except _Wrong as wrong:
+        raise ValueError(f"{file}: {wrong}") from wrong
     except yaml.YAMLError as error:
         raise ValueError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
     try:
         return _cluster(content)
     except _Wrong as wrong:
         raise ValueError(f"{file}: {wrong}") from wrong
-
-
-class _Wrong(Exception):
-    """What is wrong, beginning with its place."""
 
 
 def _cluster(content: Any) -> AdoptedCluster:
@@ -124,6 +140,7 @@ def _cluster(content: Any) -> AdoptedCluster:
     options = _mapping(top.get("options") or {}, "options", None)
     nodes = {name: _node(name, entry, common) for name, entry in entries.items()}
     _no_strangers(nodes)
+    _all_or_none(nodes)
     _no_address_twice(nodes)
     return AdoptedCluster(store, nodes, float(limit), {k: str(v) for k, v in options.items()})
 
@@ -141,6 +158,7 @@ def _node(name: str, entry: Any, common: Mapping[str, Any]) -> AdoptedNode:
     for action, command in commands.items():
         if not isinstance(command, str) or not command.strip():
             raise _Wrong(f"{where}: {action} is {command!r}, not a shell command")
+        _no_slip(where, action, command)
     return AdoptedNode(
         name,
         client,
@@ -162,7 +180,7 @@ def _mapping(value: Any, where: str, allowed: tuple[str, ...] | None) -> dict[st
 
 def _address(value: Any, where: str) -> str:
     host, _, port = str(value).rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise _Wrong(f"{where} is {value!r}, not HOST:PORT")
     return f"{host}:{int(port)}"
 
@@ -173,6 +191,32 @@ def _no_strangers(nodes: Mapping[str, AdoptedNode]) -> None:
             if peer not in nodes or peer == node.name:
                 others = ", ".join(sorted(set(nodes) - {node.name})) or "no other node"
                 raise _Wrong(f"nodes.{node.name}.dials: {peer!r} is not one of: {others}")
+
+
+def _all_or_none(nodes: Mapping[str, AdoptedNode]) -> None:
+    """Cuts need an address for each pair, isolations one for each node: where some lack it, there
+    would be none, without a word."""
+    dialling = [name for name, node in nodes.items() if node.dials]
+    for node in nodes.values() if dialling else ():
+        if lacking := sorted(set(nodes) - {node.name} - set(node.dials)):
+            raise _Wrong(
+                f"nodes.{node.name}.dials has no {lacking[0]}; where one node has dials, each "
+                "needs an address for every peer"
+            )
+    advertised = [name for name, node in nodes.items() if node.advertised]
+    if dialling and advertised:
+        raise _Wrong(f"nodes.{advertised[0]}: dials and advertised exclude each other")
+    if advertised and len(advertised) < len(nodes):
+        bare = next(name for name in nodes if name not in advertised)
+        raise _Wrong(f"nodes.{bare} has no advertised; where one node has it, each needs it")
+
+
+def _no_slip(where: str, action: str, command: str) -> None:
+    """Other words in braces are the shell's, but those that are hardly different."""
+    for word in _BRACES.findall(command):
+        near = get_close_matches(word, ("node", "client", "peer", "host"), 1, cutoff=0.7)
+        if near and word != near[0]:
+            raise _Wrong(f"{where}: {action} has {{{word}}} (did you mean {{{near[0]}}}?)")
 
 
 def _no_address_twice(nodes: Mapping[str, AdoptedNode]) -> None:

@@ -55,6 +55,13 @@ class AdoptedProcesses:
         if paused:
             raise RuntimeError(f"paused before the test began: {', '.join(paused)}; resume them")
         down = [node for node in self.nodes if self._states[node] == "down"]
+        for node in down:
+            entry = self._cluster.nodes[node]
+            if "start" not in entry.commands:
+                raise RuntimeError(
+                    f"{node} ({entry.client}) does not run, and the cluster's file has no command "
+                    "to start it; start it, or give one"
+                )
         await asyncio.gather(*map(self.start, down))
         self._watch = asyncio.create_task(self._look_on())
 

@@ -54,10 +54,17 @@ class AdoptTarget(Target):
         if sorted(cluster.nodes) != sorted(names):
             given = ", ".join(cluster.nodes)
             raise ValueError(f"{options['file']}: nodes are n1, n2 and so on, not {given}")
+        if cluster.store == self.name:
+            raise ValueError(f"{options['file']}: store is whose clients speak to it, not adopt")
         store = load_target(cluster.store)
         unknown = sorted(set(cluster.options) - set(store.options))
         if unknown:
             raise ValueError(f"{options['file']}: store {store.name} has no option {unknown[0]}")
+        for name, value in cluster.options.items():
+            allowed = store.options[name].allowed
+            if allowed and value not in allowed:
+                one = f"options.{name} is {value!r}, not one of: {', '.join(allowed)}"
+                raise ValueError(f"{options['file']}: {one}")
         defaults = {name: option.default for name, option in store.options.items()}
         return AdoptTarget(cluster, store.with_options({**defaults, **cluster.options}))
 

@@ -1,0 +1,32 @@
+"""Targets that are wrong: a file with the class Mine, and what a test of it prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dynamesis.harness.cli.app import run as command
+
+HERE = Path(__file__).parent
+BEGIN = f"""
+import sys
+sys.path.insert(0, {str(HERE)!r})
+from dynamesis import Target
+from dynamesis.targets import BlockingClient, Command, ok
+from kv import Kv, KvClient
+"""
+
+
+def target(tmp_path: Path, body: str) -> str:
+    file = tmp_path / "mine.py"
+    file.write_text(BEGIN + body, encoding="utf-8")
+    return f"{file}:Mine"
+
+
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, code: int = 2) -> str:
+    """The one line on standard error of a test of this target, which ends with this exit code."""
+    flags = [f"--target={target(tmp_path, body)}", f"--store={tmp_path / 'store'}"]
+    assert command(["test", "--nemesis=none", "--links=embedded", *flags]) == code
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1
+    return shown
