@@ -69,7 +69,8 @@ _CLEAN = "clean"
 @dataclass(frozen=True)
 class Specimen:
     """A planted bug: what is wrong, the test that suits it (`options`: more options, noted as
-    flags of `dynamesis test`), and the anomalies of which one must be found."""
+    flags of `dynamesis test`), and the anomalies of which one must be found, none where any will
+    do. `planted`: FILE.py:NAME of one that is not in the table."""
 
     name: str
     mechanism: str
@@ -77,6 +78,12 @@ class Specimen:
     nemesis: str
     anomalies: tuple[str, ...]
     options: tuple[str, ...] = ()
+    planted: str = ""
+
+    @property
+    def bug(self) -> str:
+        """As `--bug` takes it."""
+        return self.planted or self.name
 
     @property
     def config(self) -> str:
@@ -108,14 +115,14 @@ def suited(
     configs: dict[str, dict[str, Any]] = {}
     for each in specimens:
         options = overrides(each.options)
-        configs |= {each.pair: options, each.config: {**options, "bug": each.name}}
+        configs |= {each.pair: options, each.config: {**options, "bug": each.bug}}
     return _campaign("zoo", limit, seconds, configs, cells)
 
 
 def storm(specimens: Sequence[Specimen], seed: int, limit: str, seconds: float) -> Campaign:
     """All bugs in turn through one round after the other; the pairs come last in each, when
     it is known whether they are needed."""
-    planted = {each.name: {"bug": each.name} for each in specimens} | {_CLEAN: {}}
+    planted = {each.name: {"bug": each.bug} for each in specimens} | {_CLEAN: {}}
     configs: dict[str, dict[str, Any]] = {}
     cells = []
     for turn, (workload, nemesis, options) in enumerate(MIX):
