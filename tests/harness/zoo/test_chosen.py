@@ -35,7 +35,7 @@ def test_a_bug_of_a_file_is_hunted_by_schedules() -> None:
 
 
 @pytest.mark.parametrize(
-    "only, blind, wrong",
+    ("only", "blind", "wrong"),
     [
         (f"{OWN}:Overwrite", False, "add --storm or --simulate"),
         (f"{OWN}:Overwrit", True, "is not there"),
