@@ -2,7 +2,7 @@
 
 Trees change with the records, in one step, and are made anew now and then by reading all records;
 what is written meanwhile goes into both. A node whose new trees differ from those that served until
-then logs that (`tree-drift`): one of the two was not true to the records, and where it says that
+then logs that (`tree-drift`): one of the two was not true to the records, and where it shows that
 replicas are equal they are never compared. A disk that rots, or takes a write back, does that to
 a sound node; nothing else does.
 """

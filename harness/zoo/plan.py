@@ -18,7 +18,7 @@ from dynamesis.harness.worlds.test_spec import overrides
 
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests
-SUITED, STORM = 60.0, 420.0
+SUITED, STORM = 60.0, 440.0
 _ONE_COPY = ("--n=1", "--r=1", "--w=1")
 _ELEVEN = ("--nodes=11", "--n=11", "--concurrency=22", "--links=embedded")
 _ZONES = "--param=zones={n1: a, n2: a, n3: b, n4: b}"
@@ -51,8 +51,7 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("register", "cut,disk.lost-writes,disk.power,link,pause",
      (*_ONE_COPY, "--keys=3", "--links=embedded")),
     ("delete", "cut,kill,wipe",
-     ("--nodes=4", "--strict", "--param=anti_entropy_interval=0", _ZONES,
-      "--option=quorums=0.3")),
+     ("--nodes=4", "--strict", "--param=anti_entropy_interval=0", _ZONES)),
     ("hot-key", "wipe.coordinator,wipe.old-coordinator,wipe.old-disk",
      ("--nodes=3", "--keys=2", "--r=1", "--option=old=0.2", "--option=deletes=0.1")),
     ("register", "cut,membership", ("--strict", "--keys=20", *_CLIENTS)),
@@ -67,6 +66,7 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      ("--r=1", "--w=1", "--keys=6", "--rate=200", "--option=direct=0.5", "--option=chained=0.5")),
     ("delete", "cut.one-way,link.jitter,link.slow,pause.one",
      (*_REAPED, "--param=reap_after=0.3", "--param=handoff_interval=2")),
+    ("register", "cut,kill", ("--n=4", "--keys=6", _FIVE_IN_ZONES, "--option=quorums=0.8")),
 )  # fmt: skip
 _CLEAN = "clean"
 
