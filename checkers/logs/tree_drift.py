@@ -9,8 +9,6 @@ a sound node; nothing else does.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import listed
 from dynamesis.checkers.graph.run import Run
@@ -33,7 +31,7 @@ def check_tree_drift(run: Run, logs: Logs) -> CheckerResult:
     return judge(anomalies, (), {"rebuilt": len(rebuilt)}, more)
 
 
-def _failing(run: Run, logs: Logs) -> Collection[str]:
+def _failing(run: Run, logs: Logs) -> set[str]:
     """The nodes whose disks may have failed: all where disks do at random, or a fault of disks
     does not name them."""
     every = set(logs.by_node)
