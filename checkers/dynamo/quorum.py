@@ -41,6 +41,7 @@ from dynamesis.checkers.dynamo.outages import Outage, joined, outages
 from dynamesis.checkers.dynamo.quorum_claims import contradiction, forgetful, needed
 from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.dynamo.zones import in_each_zone, too_far
 from dynamesis.checkers.explain.describe import at, listed
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.graph.run import Run
@@ -182,6 +183,8 @@ class _Judge:
         self.sinces = sorted(o.since for o in self.outages)
         self.untils = sorted(o.until for o in self.outages)
         self.reachable: dict[tuple[int, int, str | None, str | None], frozenset[str]] = {}
+        #: node -> its zone, where nodes lie in zones
+        self.zones = dict(ring.zones)
         self.moved = any(fault.kind == "membership" for fault in timeline.faults)
 
     def primaries(self, row: int) -> tuple[str, ...]:
@@ -214,6 +217,7 @@ class _Judge:
                 reason = forgetful(info)
             if possible < need.primaries and not reason:
                 reason = f"only {possible} of the primaries that it needs can have answered"
+            reason = reason or too_far(need, self.zones, info, answered)
             if len(answered) < need.answers or reason:
                 reason = reason or f"only {listed(sorted(answered))} can have answered"
                 yield self.anomaly("impossible-ack", row, f"needs {needed(need)}, but {reason}")
@@ -316,7 +320,8 @@ class _Judge:
         since = self.since(row)
         load = self.timeline.phases.get("load", 0)
         near = self.near(row)
-        if begin < load or int(h.time[begin]) < int(h.time[load]):
+        early = begin < load or int(h.time[begin]) < int(h.time[load])
+        if early or not self.near_enough(row):
             return False
         if not near:
             return True
@@ -327,6 +332,12 @@ class _Judge:
         primaries = len(up & set(self.primaries(row)))
         enough = len(up) >= need.answers and primaries >= need.primaries
         return enough and h.nodes[h.node[row]] in up
+
+    def near_enough(self, row: int) -> bool:
+        """Whether each zone has as many primaries up as an operation wants of that of its
+        coordinator, which may be any."""
+        need, up = self.needs.at(row), self.untouched(row) & set(self.primaries(row))
+        return not need.local or (not self.moved and in_each_zone(need, self.zones, up))
 
     def near(self, row: int) -> list[Outage]:
         """The faults that may have been felt by an operation, from `grace` before it began, and

@@ -13,6 +13,7 @@ def needed(need: Need) -> str:
     parts = [f"{need.enough} nodes"]
     parts += [f"{need.primaries} primaries"] if need.primaries else []
     parts += [f"{need.durable} durable copies"] if need.durable else []
+    parts += [f"{need.local} nodes of the coordinator's zone"] if need.local else []
     return ", ".join(parts)
 
 

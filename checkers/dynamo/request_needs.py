@@ -2,9 +2,9 @@
 
 test.json gives N, R and W for all; an invocation may ask for its own (`options`), as far as
 the cluster's N allows: `n`, how many of the key's primaries are asked; `r` or `w` answers;
-of these `pr` or `pw` primaries; `dw` durable copies; `sloppy`; `timeout` in s. What is not
-asked for, or makes no sense, is as in test.json, with R and W cut to an own `n`. Nodes read
-options in the same way (docs/node.md).
+of these `pr` or `pw` primaries; `dw` durable copies; `local` nodes in the zone of the coordinator;
+`sloppy`; `timeout` in s. What is not asked for, or makes no sense, is as in test.json, with R and
+W cut to an own `n`. Nodes read options in the same way (docs/node.md).
 
 A get and an acknowledged write meet in some replica if both keep to the primaries and
 r + w > n, where n is the larger number of primaries that either asked: the one that asks
@@ -32,7 +32,8 @@ class Need:
     durable: how many of these must be durable
     strict: all of these must be from primaries
     timeout: of this operation, s
-    notfound_ok: an answer without the key counts"""
+    notfound_ok: an answer without the key counts
+    local: how many of these must be from the zone of the coordinator"""
 
     n: int
     enough: int
@@ -41,11 +42,12 @@ class Need:
     strict: bool = False
     timeout: float | None = None
     notfound_ok: bool = False
+    local: int = 0
 
     @property
     def answers(self) -> int:
         """The fewest answers with which all of that can be had."""
-        return max(self.enough, self.primaries, self.durable)
+        return max(self.enough, self.primaries, self.durable, self.local)
 
 
 class Needs:
@@ -84,6 +86,7 @@ class Needs:
             self._strict if not isinstance(sloppy, bool) else not sloppy,
             float(timeout) if isinstance(timeout, int | float) else None,
             asked.get("notfound_ok") is True,
+            number("local", 0, n) or 0,
         )
 
     @cached_property

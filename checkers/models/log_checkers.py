@@ -16,8 +16,10 @@ from dynamesis.checkers.logs.durability import check_durability
 from dynamesis.checkers.logs.handoffs import check_handoffs
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.ownership import check_ownership
+from dynamesis.checkers.logs.reaping import check_reaping
 from dynamesis.checkers.logs.row_formats import check_rows
 from dynamesis.checkers.logs.switches import check_switches
+from dynamesis.checkers.logs.tree_drift import check_tree_drift
 from dynamesis.checkers.logs.wire import check_wire
 from dynamesis.checkers.logs.zones import check_zones
 from dynamesis.checkers.models.explain import with_faults
@@ -34,6 +36,8 @@ LOG_CHECKERS: dict[str, LogChecker] = {
     "zones": check_zones,
     "handoffs": check_handoffs,
     "durability": check_durability,
+    "reaping": check_reaping,
+    "trees": check_tree_drift,
     "wire": check_wire,
     "rows": check_rows,
 }

@@ -12,7 +12,11 @@ from typer import Context, Option
 def run(
     context: Context,
     only: Annotated[
-        str | None, Option(help="Only these bugs; by comma (see `dynamesis list`).")
+        str | None,
+        Option(
+            help="Only these bugs; by comma (see `dynamesis list`). FILE.py:NAME is one of your "
+            "own, with --storm or --simulate."
+        ),
     ] = None,
     seeds: Annotated[int, Option(help="How many seeds each bug is tried with.")] = 3,
     seed: Annotated[int, Option(help="The first of the seeds.")] = 1,
@@ -43,6 +47,7 @@ def run(
     from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.usage.values import duration, within, writable_file
+    from dynamesis.harness.zoo.chosen import chosen
     from dynamesis.harness.zoo.run_zoo import Visit, run_zoo
 
     within("--jobs", jobs, 1, 64)
@@ -60,7 +65,7 @@ def run(
         if storm or time_limit is not None:
             raise UsageError("--simulate: goes without --storm and --time-limit; leave them out")
         return run_simulated_zoo(
-            visit.specimens(), seed, jobs, store, json, markdown, context.obj,
+            chosen(only, blind=True), seed, jobs, store, json, markdown, context.obj,
             Mode.of(quiet, plain),
         )  # fmt: skip
     return run_zoo(visit, jobs, store, json, markdown, context.obj, Mode.of(quiet, plain))

@@ -72,11 +72,15 @@ def _escaped(results: ZooResults) -> Iterator[str]:
     yield from ("", "## Escaped", "")
     escaped = [bug for bug in results["bugs"] if not bug["caught"]]
     for bug in escaped:
-        yield f"- `{bug['name']}` ({bug['mechanism']}), expected: {', '.join(bug['expected'])}"
+        yield f"- `{bug['name']}` ({bug['mechanism']}), expected: {_expected(bug)}"
         for test in bug["tests"]:
             yield f"  - seed {test['seed']}: {_outcome(test)}: `{test['command']}`"
     if not escaped:
         yield "none"
+
+
+def _expected(bug: Mapping[str, Any]) -> str:
+    return ", ".join(bug["expected"]) or "any anomaly"
 
 
 def _outcome(test: Mapping[str, Any]) -> str:

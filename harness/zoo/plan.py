@@ -18,7 +18,7 @@ from dynamesis.harness.worlds.test_spec import overrides
 
 #: s that a bug may take to be caught, by the wall clock, from the start of a test to its
 #: verdict: under what suits it, and in a storm over all its tests
-SUITED, STORM = 60.0, 390.0
+SUITED, STORM = 60.0, 440.0
 _ONE_COPY = ("--n=1", "--r=1", "--w=1")
 _ELEVEN = ("--nodes=11", "--n=11", "--concurrency=22", "--links=embedded")
 _ZONES = "--param=zones={n1: a, n2: a, n3: b, n4: b}"
@@ -46,8 +46,10 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("delete", "cut,kill", ("--param=tree_expiry=4", *_REAPED, "--option=old=0.1")),
     ("register", "kill,link",
      ("--keys=6", "--param=durability=buffered", _FIVE_IN_ZONES, *_CLIENTS)),
-    ("crowded", "cut,membership", (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
-    ("register", "cut,link,pause", (*_ONE_COPY, "--keys=3", "--links=embedded")),
+    ("crowded", "cut,membership",
+     (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded", "--param=tree_expiry=1")),
+    ("register", "cut,disk.lost-writes,disk.power,link,pause",
+     (*_ONE_COPY, "--keys=3", "--links=embedded")),
     ("delete", "cut,kill,wipe",
      ("--nodes=4", "--strict", "--param=anti_entropy_interval=0", _ZONES)),
     ("hot-key", "wipe.coordinator,wipe.old-coordinator,wipe.old-disk",
@@ -62,6 +64,9 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      (*_ONE_COPY, "--keys=2", "--rate=200", "--links=embedded")),
     ("lww", "clock.jump,link.slow",
      ("--r=1", "--w=1", "--keys=6", "--rate=200", "--option=direct=0.5", "--option=chained=0.5")),
+    ("delete", "cut.one-way,link.jitter,link.slow,pause.one",
+     (*_REAPED, "--param=reap_after=0.3", "--param=handoff_interval=2")),
+    ("register", "cut,kill", ("--n=4", "--keys=6", _FIVE_IN_ZONES, "--option=quorums=0.8")),
 )  # fmt: skip
 _CLEAN = "clean"
 
@@ -69,7 +74,8 @@ _CLEAN = "clean"
 @dataclass(frozen=True)
 class Specimen:
     """A planted bug: what is wrong, the test that suits it (`options`: more options, noted as
-    flags of `dynamesis test`), and the anomalies of which one must be found."""
+    flags of `dynamesis test`), and the anomalies of which one must be found, none where any will
+    do. `planted`: FILE.py:NAME of one that is not in the table."""
 
     name: str
     mechanism: str
@@ -77,6 +83,12 @@ class Specimen:
     nemesis: str
     anomalies: tuple[str, ...]
     options: tuple[str, ...] = ()
+    planted: str = ""
+
+    @property
+    def bug(self) -> str:
+        """As `--bug` takes it."""
+        return self.planted or self.name
 
     @property
     def config(self) -> str:
@@ -108,14 +120,14 @@ def suited(
     configs: dict[str, dict[str, Any]] = {}
     for each in specimens:
         options = overrides(each.options)
-        configs |= {each.pair: options, each.config: {**options, "bug": each.name}}
+        configs |= {each.pair: options, each.config: {**options, "bug": each.bug}}
     return _campaign("zoo", limit, seconds, configs, cells)
 
 
 def storm(specimens: Sequence[Specimen], seed: int, limit: str, seconds: float) -> Campaign:
     """All bugs in turn through one round after the other; the pairs come last in each, when
     it is known whether they are needed."""
-    planted = {each.name: {"bug": each.name} for each in specimens} | {_CLEAN: {}}
+    planted = {each.name: {"bug": each.bug} for each in specimens} | {_CLEAN: {}}
     configs: dict[str, dict[str, Any]] = {}
     cells = []
     for turn, (workload, nemesis, options) in enumerate(MIX):

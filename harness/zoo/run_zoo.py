@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness.campaign.journal import JOURNAL, Journal
 from dynamesis.harness.campaign.results import RESULTS as CAMPAIGN
 from dynamesis.harness.campaign.results import collect as campaign_results
@@ -31,7 +30,8 @@ from dynamesis.harness.results.results import Folder
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, VALID
-from dynamesis.harness.usage.values import one_of, results_folder
+from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.zoo.chosen import chosen
 from dynamesis.harness.zoo.page import ended, markdown
 from dynamesis.harness.zoo.plan import Specimen, needed, storm, suited
 from dynamesis.harness.zoo.results import RESULTS, collect, finish
@@ -48,15 +48,6 @@ class Visit:
     stormy: bool
     limit: str
     seconds: float
-
-    def specimens(self) -> list[Specimen]:
-        """The bugs. Raises UsageError for an unknown name."""
-        words = self.only.split(",") if self.only is not None else BUGS
-        names = dict.fromkeys(one_of("--only", word.strip(), BUGS) for word in words)
-        return [
-            Specimen(name, bug.mechanism, bug.workload, bug.nemesis, bug.anomalies, bug.options)
-            for name, bug in ((name, BUGS[name]) for name in names)
-        ]
 
     def campaign(self, specimens: Sequence[Specimen]) -> Campaign:
         if self.stormy:
@@ -75,7 +66,7 @@ def run_zoo(
 ) -> int:
     """0 when all bugs were caught without a false alarm, else 1; 4 when tests without any bug
     could not be run. Raises UsageError, EnvironmentFailed."""
-    specimens = visit.specimens()
+    specimens = chosen(visit.only, visit.stormy)
     campaign = visit.campaign(specimens)
     folder = results_folder(store / CAMPAIGNS, campaign.name)
     journal = Journal(folder / JOURNAL)

@@ -53,7 +53,7 @@ Player = Callable[[int, SwarmScope], SeedOutcome]
 def hunt(specimen: Specimen, first: int, seconds: float, player: Player = play_seed) -> Catch:
     """Plays schedules from the seed `first` on, until one shows the bug. A schedule that has begun
     in time counts."""
-    wanted, spent, seed = SwarmScope(bug=(specimen.name,)), 0.0, first
+    wanted, spent, seed = SwarmScope(bug=(specimen.bug,)), 0.0, first
     alarms: list[int] = []
     unclear: list[int] = []
     while spent < seconds:
@@ -77,7 +77,7 @@ def shrunk(specimen: Specimen, catch: Catch) -> Catch:
     """With its schedule shrunk, by an anomaly that is expected of the bug where it shows one."""
     if catch.seed is None:
         return catch
-    wanted, began = SwarmScope(bug=(specimen.name,)), time.process_time()
+    wanted, began = SwarmScope(bug=(specimen.bug,)), time.process_time()
     named = [name for name in catch.anomalies if name in specimen.anomalies]
     small = minimal(draw(catch.seed, wanted), (named or list(catch.anomalies))[0], _RUNS)
     written = Written(small.schedule, small.anomalies, encode(catch.seed, wanted))

@@ -34,7 +34,9 @@ def test_every_workload_can_ask_and_stays_valid(name):
     fewer = {"fill": 0.1} if name == "crowded" else {}
     events = play(name, right_store(WORKLOADS[name], 2), 2, seconds=4.0, **ALL, **fewer)
     asked = [op.options for op in invoked(events, "get", "put", "delete") if op.options]
-    assert {key for options in asked for key in options} == {*TO_NODES, "retry", "direct", "hedge"}
+    assert {key for options in asked for key in options} == {
+        *(set(TO_NODES) - {"local"}), "retry", "direct", "hedge"
+    }  # fmt: skip
     for options in asked:
         n = options.get("n", 3)
         numbers = [options[name] for name in ("r", "w", "pr", "pw", "dw") if name in options]
@@ -70,7 +72,8 @@ class Reads:
 
 def options_of(op, setting, count=200):
     shares = {**dict.fromkeys(REQUEST_OPTIONS, 0.0), "quorums": 1.0}
-    script = Asking(Reads(op), Rng(1), shares, setting.n, setting.compares, setting.durable)
+    limits = (setting.n, setting.compares, setting.durable, setting.local)
+    script = Asking(Reads(op), Rng(1), shares, *limits)
     for _ in range(count):
         asked, script = script.next(0, None)
         yield asked.options
@@ -89,6 +92,12 @@ def test_nothing_is_asked_for_that_the_cluster_cannot_give():
     assert {name for options in puts for name in options} == {"w", "pw"}
     one = options_of(Op(f="get", key="k"), Setting(n=1))
     assert {number for options in one for number in options.values()} == {1}
+
+
+def test_answers_of_one_zone_are_asked_for_where_each_zone_has_them():
+    asked = list(options_of(Op(f="get", key="k"), Setting(n=4, local=2)))
+    assert {options.get("local") for options in asked} == {None, 1, 2}
+    assert not any("n" in options and "local" in options for options in asked)
 
 
 def write_number(rng, seen):

@@ -20,7 +20,7 @@ from dynamesis.workloads.script.script import Script
 from dynamesis.workloads.script.settings import Load, Option
 
 #: The options of an invocation that are sent to the nodes.
-TO_NODES = ("n", "r", "w", "pr", "pw", "dw", "timeout", "return_body")
+TO_NODES = ("n", "r", "w", "pr", "pw", "dw", "local", "timeout", "return_body")
 #: ... and the client: RETRY, one of SAME and OTHER, DIRECT, and HEDGE.
 RETRY, SAME, OTHER, DIRECT, HEDGE = "retry", "same", "other", "direct", "hedge"
 #: s; the shortest and the longest time-out that a request asks for
@@ -29,7 +29,9 @@ _HASTY, _PATIENT = 0.002, 1.0
 _FEWER = 0.25
 
 _MEANINGS = {
-    "quorums": "share of operations that ask for quorums of their own: n, r, w, pr, pw, dw",
+    "quorums": (
+        "share of operations that ask for quorums of their own: n, r, w, pr, pw, dw, in zones local"
+    ),
     "timeouts": "share of operations that give the nodes 2 ms to 1 s to answer",
     "bodies": "share of writes that ask for all that is there after them (return_body)",
     "retries": "share of writes that are sent again, under one id, as long as they are in doubt",
@@ -44,7 +46,8 @@ REQUEST_OPTIONS = {name: Option(0.0, (0.0, 1.0), meaning) for name, meaning in _
 @dataclass(frozen=True)
 class Asking:
     """A script whose operations ask for more. `n`: primaries of a key; `fewer`: whether fewer
-    of them may be asked; `durable`: whether copies on a disk may be asked for."""
+    of them may be asked; `durable`: whether copies on a disk may be asked for; `local`: how many
+    answers of one zone may be."""
 
     script: Script
     rng: Rng
@@ -52,6 +55,7 @@ class Asking:
     n: int
     fewer: bool
     durable: bool
+    local: int = 0
 
     def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script] | None:
         """The operation of the script itself, and what it asks for."""
@@ -98,6 +102,9 @@ class Asking:
         chosen, rng = rng.sample(names, count)
         for name in chosen:
             options[name], rng = rng.between(1, n)
+        if self.local and "n" not in options:
+            near, rng = rng.between(0, self.local)
+            options |= {"local": near} if near else {}
         return options, rng
 
 
@@ -108,4 +115,4 @@ def asking(script: Script, load: Load) -> Script:
         return script
     setting = load.setting
     rng = load.rng.split("requests")
-    return Asking(script, rng, shares, setting.n, setting.compares, setting.durable)
+    return Asking(script, rng, shares, setting.n, setting.compares, setting.durable, setting.local)

@@ -55,13 +55,14 @@ DISTRIBUTION = Option("zipf", tuple(DISTRIBUTIONS), "how likely each key is")
 @dataclass(frozen=True)
 class Setting:
     """What scripts aim at: `n` replicas a key, `durable` if on disks, which the nodes compare
-    of their own accord (`compares`); tombstones are reaped after `reap_after` s; so many
-    `clients` take part."""
+    of their own accord (`compares`); tombstones are reaped after `reap_after` s; each zone has
+    `local` of the replicas at least, 0 where there are no zones; so many `clients` take part."""
 
     n: int = 3
     durable: bool = True
     compares: bool = True
     reap_after: float = 1.0
+    local: int = 0
     clients: int = 1
 
 

@@ -247,6 +247,7 @@ class TombstoneReaper:
         record = self._record(row)
         if record is None or record.hash != hash:
             return False
+        self.runtime.emit("reaped", key=key)
         self._objects.remove(row, self._forgotten)
         return True
 

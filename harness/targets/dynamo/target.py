@@ -116,7 +116,20 @@ class DynamoTarget(Target):
             "durable": self._topology.storage != "memory",
             "compares": params.get("anti_entropy_interval") != 0,
             "reap_after": params.get("reap_after", Params.reap_after),
+            "local": self._fewest_in_a_zone(params),
         }
+
+    def _fewest_in_a_zone(self, params: Mapping[str, Any]) -> int:
+        """How many replicas of a key each zone has at least; 0 where a node lies in none."""
+        top = self._topology
+        zones: Mapping[str, str] = params.get("zones") or {}
+        if not zones or not {*top.nodes} <= {*zones}:
+            return 0
+        names = {*zones.values()}
+        shares: Mapping[str, int] = params.get("zone_replicas") or {}
+        if shares:
+            return min(shares.get(name, 0) for name in names)
+        return max(0, top.n - (len(names) - 1) * -(-top.n // len(names)))
 
     @property
     def limits(self) -> FaultLimits:  # type: ignore[override]  # of the topology
