@@ -7,6 +7,7 @@ beforehand (harness.usage.catalogue).
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
@@ -62,13 +63,19 @@ def _is_target(value: object) -> bool:
     return isinstance(value, Target)
 
 
+@cache
+def _mistakes(kind: type[Target]) -> list[str]:
+    """Those of a class, looked for once: swarms plan tests by the ten thousand."""
+    return mistakes(kind())
+
+
 def _instance(found: object, spec: str) -> Target:
     try:
         target = found() if isinstance(found, type) else found
     except Exception as error:
         raise ValueError(f"{spec}: the target cannot be made: {error!r}") from error
     assert isinstance(target, Target)
-    if wrong := mistakes(target):
+    if wrong := _mistakes(type(target)) if isinstance(found, type) else mistakes(target):
         raise ValueError(f"{spec}: {'; '.join(wrong)}")
     if not target.name:
         target.name = spec.rpartition(":")[2].lower()
