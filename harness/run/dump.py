@@ -41,7 +41,8 @@ async def dump_all(
     prompt: bool = False,
 ) -> Held:
     """Dump every node, and record a pair of events for each key and replica; then which nodes
-    answered: what no node holds, in a record or a hint, is nowhere. Returns what it found. `prompt` as in `asked`."""
+    answered: what no node holds, in a record or a hint, is nowhere. Returns what it found.
+    `prompt` is as in `asked`."""
     hints, objects = await _dumps(nodes, dumps, prompt), await _dumps(nodes, dumps, prompt)
     held = {node: _joined(hints[node], objects[node]) for node in nodes}
     for key in sorted(set(keys).union(*(rows or () for rows in held.values()))):

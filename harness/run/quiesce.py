@@ -31,7 +31,13 @@ from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.clock import clock
 from dynamesis.harness.processes.patience import Patience
 from dynamesis.harness.run.asked import asked
-from dynamesis.harness.targets.capabilities import Exchanges, NodeObserver, Observed, Quiet, ReplicaDumps
+from dynamesis.harness.targets.capabilities import (
+    Exchanges,
+    NodeObserver,
+    Observed,
+    Quiet,
+    ReplicaDumps,
+)
 from dynamesis.harness.targets.reports import (
     IN_PROGRESS,
     ExchangeView,
@@ -257,9 +263,7 @@ def _pauses(interval: float) -> Iterator[float]:
         pause = min(2 * pause, interval)
 
 
-async def _ask_for_exchanges(
-    exchanges: Exchanges | None, statuses: Statuses, prompt: bool
-) -> None:
+async def _ask_for_exchanges(exchanges: Exchanges | None, statuses: Statuses, prompt: bool) -> None:
     if exchanges is None:
         return
     up = [node for node, status in statuses.items() if status is not None]
