@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Generic, TypeVar
 
 import msgspec
@@ -80,7 +81,10 @@ class Any(msgspec.Struct, frozen=True):
                 if op.time <= now:
                     break
         if best is None:
-            return (Pending(until), Any(tuple(kept), self.turn)) if waiting else None
+            if not waiting:
+                return None
+            same = all(map(is_, kept, self.gens))
+            return Pending(until), self if same else Any(tuple(kept), self.turn)
         found, winner, after = best
         kept[winner] = EXHAUSTED if after is None else after
         return found, Any(tuple(kept), (winner + 1) % len(kept))
