@@ -102,7 +102,7 @@ def _record(
 
 
 async def _dumps(
-    nodes: Sequence[str], dumps: ReplicaDumps, prompt: bool
+    nodes: Sequence[str], dumps: ReplicaDumps, prompt: bool = False
 ) -> dict[str, list[DumpRow] | None]:
     """What every node holds; None for one that does not answer."""
     answers = await asked(nodes, dumps.dump, prompt)
