@@ -30,7 +30,7 @@ from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.clock import clock
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.run.asked import asked
+from dynamesis.harness.run.node_answers import node_answers
 from dynamesis.harness.targets.capabilities import (
     Exchanges,
     NodeObserver,
@@ -213,7 +213,7 @@ def _suspected(status: NodeStatus) -> list[str]:
 
 async def _unreadable(nodes: Sequence[str], dumps: ReplicaDumps, prompt: bool) -> JsonObject:
     """Nodes that answer, and cannot read what they hold."""
-    answers = await asked(nodes, dumps.dump, prompt)
+    answers = await node_answers(nodes, dumps.dump, prompt)
     found = zip(nodes, answers, strict=True)
     unreadable = [node for node, answer in found if isinstance(answer, ValueError)]
     return {"unreadable": unreadable} if unreadable else {}

@@ -27,9 +27,9 @@ from dynamesis.harness.links.base import LinkRoute, Links
 from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.limits import require_space, shortage
 from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
-from dynamesis.harness.run.asked import asked
 from dynamesis.harness.run.dump import Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
+from dynamesis.harness.run.node_answers import node_answers
 from dynamesis.harness.run.quiesce import (
     INTERVAL,
     QuiesceOutcome,
@@ -244,7 +244,7 @@ class Runner:
         nodes, placements = self.parts.store.nodes, self.parts.store.placements
         if placements is None:
             return
-        answers = await asked(nodes, placements.ring, self.parts.store.prompt())
+        answers = await node_answers(nodes, placements.ring, self.parts.store.prompt())
         for node, ring in zip(nodes, answers, strict=True):
             if isinstance(ring, BaseException):
                 log.warning("%s: no membership", node, exc_info=ring)

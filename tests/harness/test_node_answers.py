@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from dynamesis.harness.run.asked import asked
+from dynamesis.harness.run.node_answers import node_answers
 from dynamesis.harness.worlds.options import plan_test
 from dynamesis.harness.worlds.simulated.environment import World
 from dynamesis.harness.worlds.simulated.run import VirtualTime
@@ -20,7 +20,7 @@ def test_each_node_has_its_answer_or_its_error(prompt: bool) -> None:
             raise ValueError(node)
         return node.upper()
 
-    first, second, third = asyncio.run(asked(("n1", "n2", "n3"), ask, prompt))
+    first, second, third = asyncio.run(node_answers(("n1", "n2", "n3"), ask, prompt))
     assert (first, third) == ("N1", "N3")
     assert isinstance(second, ValueError)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def asked(
+async def node_answers(
     nodes: Sequence[str], ask: Callable[[str], Coroutine[Any, Any, T]], prompt: bool
 ) -> list[T | BaseException]:
     """What each node answers, or the error that it ends in. `prompt`: whether each answers without
