@@ -48,7 +48,7 @@ def drawn(seed: int, operations: int) -> History:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_few_versions_cover_the_same_as_a_matrix(
+def test_few_versions_cover_as_a_matrix(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order, random = causality(drawn(seed, 60)), Random(seed)
