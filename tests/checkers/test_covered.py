@@ -48,9 +48,7 @@ def drawn(seed: int, operations: int) -> History:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_few_versions_cover_as_a_matrix(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_few_versions_cover_as_a_matrix(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     order, random = causality(drawn(seed, 60)), Random(seed)
     assert len(order) == 60
     assert len(order.parents)
