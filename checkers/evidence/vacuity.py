@@ -93,7 +93,7 @@ def vacuities(run: Run) -> Iterator[str]:
         yield from _never_again(h, timeline)
         yield from _unread(h, timeline)
         yield from _none_read(h, timeline, run.test)
-        yield from _too_little(figures(run), run.test)
+        yield from _too_little(run.once(figures), run.test)
 
 
 def _without_ok(h: History) -> Iterator[str]:

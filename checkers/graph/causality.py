@@ -29,6 +29,8 @@ from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, In
 
 #: a row number that never comes
 NEVER = np.iinfo(np.int64).max
+#: versions that are walked one by one in less time than a matrix of them takes to make
+_FEW = 400
 
 
 def spans(start: Ints, count: Ints) -> Ints:
@@ -89,6 +91,8 @@ class Causality:
 
     def covered(self, versions: Ints) -> Bools:
         """By version: is it in the past of any of these (themselves included)?"""
+        if len(self) <= _FEW:
+            return self._covered_by_few(versions)
         from scipy.sparse import csr_array  # slow to import, so only where it is used
         from scipy.sparse.csgraph import breadth_first_order
 
@@ -103,6 +107,20 @@ class Causality:
         mask: Bools = np.zeros(n + 1, np.bool_)
         mask[reached] = True
         return mask[:n]
+
+    def _covered_by_few(self, versions: Ints) -> Bools:
+        """The same without a matrix, which takes longer to make than few versions to walk."""
+        parents, starts = self.parents.tolist(), self.parent_start.tolist()
+        mask: Bools = np.zeros(len(self), np.bool_)
+        seen: set[int] = set()
+        left: list[int] = versions.tolist()
+        while left:
+            version = left.pop()
+            if version not in seen:
+                seen.add(version)
+                left += parents[starts[version] : starts[version + 1]]
+        mask[list(seen)] = True
+        return mask
 
     def replaced_by(self, chosen: Bools) -> Bools:
         """By version: does it lie strictly below one of the chosen?"""

@@ -106,7 +106,7 @@ def _judged(run: Run, model: ModelChoice | None, logs: Logs | None) -> JsonObjec
     return {
         **found.to_dict(),
         "stats": stats,
-        "evidence": figures(run),
+        "evidence": run.once(figures),
         **({"skipped": skipped} if skipped else {}),
         **identity,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Generic, TypeVar
 
 import msgspec
@@ -62,16 +63,31 @@ class Any(msgspec.Struct, frozen=True):
     turn: int = 0
 
     def op(self, ctx: Context) -> Step:
-        order = (*range(self.turn, len(self.gens)), *range(self.turn))
-        result = race(ctx, [(i, self.gens[i], ctx) for i in order])
-        if result.op is None:
-            return None
-        kept = list(self.gens)
-        for i, after in result.changed.items():
-            kept[i] = EXHAUSTED if after is None else after
-        gens = tuple(kept)
-        turn = self.turn if result.winner is None else (result.winner + 1) % len(gens)
-        return result.op, Any(gens, turn)
+        """As `race`, in which all have the same context."""
+        kept, now = list(self.gens), ctx.time
+        best: tuple[Op, int, Generator | None] | None = None
+        waiting, until = False, None
+        for i in (*range(self.turn, len(kept)), *range(self.turn)):
+            step = kept[i].op(ctx)
+            if step is None:
+                kept[i] = EXHAUSTED
+                continue
+            op, after = step
+            if isinstance(op, Pending):
+                waiting, until = True, earlier(until, op.until)
+                kept[i] = EXHAUSTED if after is None else after
+            elif best is None or op.time < best[0].time:
+                best = op, i, after
+                if op.time <= now:
+                    break
+        if best is None:
+            if not waiting:
+                return None
+            same = all(map(is_, kept, self.gens))
+            return Pending(until), self if same else Any(tuple(kept), self.turn)
+        found, winner, after = best
+        kept[winner] = EXHAUSTED if after is None else after
+        return found, Any(tuple(kept), (winner + 1) % len(kept))
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         gens, same = [], True

@@ -143,6 +143,8 @@ class TimeLimit(Wrapper):
             return Pending(cutoff), successor(self, cutoff=cutoff)
         if isinstance(op, Pending):
             op = Pending(cutoff if op.until is None else min(op.until, cutoff))
+        if self.cutoff is not None:
+            return op, self.around(after)
         return op, self.around(after, cutoff=cutoff)
 
 

@@ -27,6 +27,11 @@ class Wrapper:
         """This wrapper with `after` inside, and other changes; None around None."""
         if after is None:
             return None
-        if after is self.gen and not changes:
+        if changes:
+            return successor(self, gen=after, **changes)
+        if after is self.gen:
             return self
-        return successor(self, gen=after, **changes)
+        made = object.__new__(type(self))  # a successor in fewer steps: most steps end here
+        made.__dict__.update(self.__dict__)
+        made.__dict__["gen"] = after
+        return made

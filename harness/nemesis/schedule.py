@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
 from dynamesis.harness.generators.rng import Rng
+from dynamesis.harness.generators.successor import successor
 from dynamesis.harness.nemesis.catalogue import possible
 from dynamesis.harness.nemesis.faults import (
     AimedFault,
@@ -171,13 +172,13 @@ class FaultTimeline:
             return None
         start = ctx.time if self.start is None else self.start
         event, due = self.events[0], start + self.events[0].at * 1_000_000
-        begun = replace(self, start=start)
+        begun = self if self.start is not None else successor(self, start=start)
         if due > ctx.time:
             return Pending(due), begun
         if NEMESIS not in ctx.free:
             return PENDING, begun
         op = Op(type="invoke", time=ctx.time, process=NEMESIS, f=event.f, value=event.action)
-        return op, replace(begun, events=self.events[1:])
+        return op, successor(begun, events=self.events[1:])
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         return self

@@ -20,6 +20,7 @@ import msgspec
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import Op, OpError
 from dynamesis.harness.nemesis.loads import EXTRA
+from dynamesis.harness.run.node_answers import node_answers
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.targets.capabilities import Decode, Processes, ReplicaDumps, Status
 from dynamesis.harness.targets.reports import DumpRow, dump_rows
@@ -37,10 +38,12 @@ async def dump_all(
     keys: Iterable[str],
     decode: Decode,
     recorder: Recorder,
+    prompt: bool = False,
 ) -> Held:
     """Dump every node, and record a pair of events for each key and replica; then which nodes
-    answered: what no node holds, in a record or a hint, is nowhere. Returns what it found."""
-    hints, objects = await _dumps(nodes, dumps), await _dumps(nodes, dumps)
+    answered: what no node holds, in a record or a hint, is nowhere. Returns what it found.
+    `prompt` is as in `node_answers`."""
+    hints, objects = await _dumps(nodes, dumps, prompt), await _dumps(nodes, dumps, prompt)
     held = {node: _joined(hints[node], objects[node]) for node in nodes}
     for key in sorted(set(keys).union(*(rows or () for rows in held.values()))):
         ought = ring.primaries(key)
@@ -98,9 +101,11 @@ def _record(
         recorder.record(msgspec.structs.replace(op, type="ok", siblings=siblings))
 
 
-async def _dumps(nodes: Sequence[str], dumps: ReplicaDumps) -> dict[str, list[DumpRow] | None]:
+async def _dumps(
+    nodes: Sequence[str], dumps: ReplicaDumps, prompt: bool = False
+) -> dict[str, list[DumpRow] | None]:
     """What every node holds; None for one that does not answer."""
-    answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
+    answers = await node_answers(nodes, dumps.dump, prompt)
     held: dict[str, list[DumpRow] | None] = {}
     for node, answer in zip(nodes, answers, strict=True):
         if isinstance(answer, BaseException):

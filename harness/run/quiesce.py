@@ -30,7 +30,14 @@ from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.clock import clock
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.capabilities import Exchanges, Observed, Quiet, ReplicaDumps
+from dynamesis.harness.run.node_answers import node_answers
+from dynamesis.harness.targets.capabilities import (
+    Exchanges,
+    NodeObserver,
+    Observed,
+    Quiet,
+    ReplicaDumps,
+)
 from dynamesis.harness.targets.reports import (
     IN_PROGRESS,
     ExchangeView,
@@ -204,9 +211,9 @@ def _suspected(status: NodeStatus) -> list[str]:
     return [peer for peer, seen in status.peers.items() if seen.suspected]
 
 
-async def _unreadable(nodes: Sequence[str], dumps: ReplicaDumps) -> JsonObject:
+async def _unreadable(nodes: Sequence[str], dumps: ReplicaDumps, prompt: bool) -> JsonObject:
     """Nodes that answer, and cannot read what they hold."""
-    answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
+    answers = await node_answers(nodes, dumps.dump, prompt)
     found = zip(nodes, answers, strict=True)
     unreadable = [node for node, answer in found if isinstance(answer, ValueError)]
     return {"unreadable": unreadable} if unreadable else {}
@@ -221,8 +228,15 @@ def replica_pairs(ring: RingView) -> set[tuple[str, str]]:
 
 async def look(observed: Observed) -> dict[str, NodeStatus | None]:
     """Every node's status at about the same time."""
-    answers = await asyncio.gather(*(observed.status(node) for node in observed.nodes))
-    return dict(zip(observed.nodes, answers, strict=True))
+    nodes = observed.nodes
+    if _prompt(observed):
+        return {node: await observed.status(node) for node in nodes}
+    answers = await asyncio.gather(*map(observed.status, nodes))
+    return dict(zip(nodes, answers, strict=True))
+
+
+def _prompt(observed: Observed) -> bool:
+    return isinstance(observed, NodeObserver) and observed.prompt()
 
 
 async def until_linked(
@@ -237,7 +251,7 @@ async def until_linked(
     not when their pauses are over."""
     patience, pause = Patience(deadline), _pauses(interval)
     while not _linked(statuses := await look(observed)) and not patience.over:
-        await _ask_for_exchanges(exchanges, statuses)
+        await _ask_for_exchanges(exchanges, statuses, _prompt(observed))
         await asyncio.sleep(next(pause))
 
 
@@ -249,10 +263,15 @@ def _pauses(interval: float) -> Iterator[float]:
         pause = min(2 * pause, interval)
 
 
-async def _ask_for_exchanges(exchanges: Exchanges | None, statuses: Statuses) -> None:
-    if exchanges is not None:
-        up = [node for node, status in statuses.items() if status is not None]
+async def _ask_for_exchanges(exchanges: Exchanges | None, statuses: Statuses, prompt: bool) -> None:
+    if exchanges is None:
+        return
+    up = [node for node, status in statuses.items() if status is not None]
+    if not prompt:
         await asyncio.gather(*map(exchanges.exchange, up))
+        return
+    for node in up:
+        await exchanges.exchange(node)
 
 
 def _linked(statuses: Statuses) -> bool:
@@ -311,7 +330,7 @@ async def until_quiet(
     while True:
         statuses = await look(observed)
         waiting = watch.waiting(statuses) or (
-            {} if dumps is None else await _unreadable(observed.nodes, dumps)
+            {} if dumps is None else await _unreadable(observed.nodes, dumps, _prompt(observed))
         )
         seconds = round(clock().monotonic() - began, 3)
         hopeless = watch.hopeless and (exchanges is None or seconds >= HOPELESS_AFTER)
@@ -319,7 +338,7 @@ async def until_quiet(
             idle = {"idle": watch.idle} if watch.idle else {}
             outstanding = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
             return QuiesceOutcome(not waiting, seconds, outstanding, watch.hopeless)
-        await _ask_for_exchanges(exchanges, statuses)
+        await _ask_for_exchanges(exchanges, statuses, _prompt(observed))
         await asyncio.sleep(next(pause))
 
 

@@ -30,6 +30,7 @@ from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
 from dynamesis.harness.run.dump import Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
 from dynamesis.harness.run.nemesis_worker import NemesisClient, NemesisWorker
+from dynamesis.harness.run.node_answers import node_answers
 from dynamesis.harness.run.quiesce import (
     INTERVAL,
     QuiesceOutcome,
@@ -253,7 +254,7 @@ class Runner:
         nodes, placements = self.parts.store.nodes, self.parts.store.placements
         if placements is None:
             return
-        answers = await asyncio.gather(*map(placements.ring, nodes), return_exceptions=True)
+        answers = await node_answers(nodes, placements.ring, self.parts.store.prompt())
         for node, ring in zip(nodes, answers, strict=True):
             if isinstance(ring, BaseException):
                 log.warning("%s: no membership", node, exc_info=ring)
@@ -311,7 +312,9 @@ class Runner:
         if where is None:
             return {}
         keys, recorder = self.parts.keys, self.recorder
-        return await dump_all(store.nodes, store.dumps, where, keys, store.decode, recorder)
+        return await dump_all(
+            store.nodes, store.dumps, where, keys, store.decode, recorder, store.prompt()
+        )
 
     async def _read_all(self) -> None:
         """Read every key once. The processes continue as they are: a number that was retired never

@@ -97,11 +97,13 @@ def exhaust(
     go_on: Callable[[], bool] = lambda: True,
     show: Callable[[], None] = lambda: None,
     found: Exhaustion | None = None,
+    every: Sequence[Word] | None = None,
 ) -> Exhaustion:
     """Play every word within `bounds`, or `most` of them, evenly spread, in `jobs` processes,
-    while `go_on`. `work` plays one; `show` is called after each, `found` counted into."""
+    while `go_on`. `work` plays one; `show` is called after each, `found` counted into; `every`:
+    the words, where they are listed already."""
     found = Exhaustion(bounds) if found is None else found
-    every = list(words(bounds))
+    every = list(words(bounds)) if every is None else every
     chosen = sample(every, most)
     found.words = len(every)
     found.sampled = len(chosen) if len(chosen) < len(every) else None
@@ -132,9 +134,10 @@ def run_exhaust(given: SimulateFlags, bounds: Bounds = SMALL) -> int:
         return wanted.seconds is None or time.monotonic() - began < wanted.seconds
 
     work = partial(play_word, bug=wanted.wanted.bug)
-    most = ALL if wanted.schedules is None else wanted.schedules
-    with SwarmView(screen, found.tally, wanted.schedules, wanted.mode) as view:
-        exhaust(bounds, work, wanted.jobs, most, go_on, view.show, found)
+    every = list(words(bounds))
+    most = min(len(every), ALL if wanted.schedules is None else wanted.schedules)
+    with SwarmView(screen, found.tally, most, wanted.mode, wanted.seconds) as view:
+        exhaust(bounds, work, wanted.jobs, most, go_on, view.show, found, every)
     folders = dict(_save(folder, found, wanted.wanted.bug))
     text = json.dumps(found.to_dict(folders), indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")

@@ -194,12 +194,19 @@ class Observed(Protocol):
         """As in Status."""
 
 
+def _never() -> bool:
+    """Nodes that are asked over sockets."""
+    return False
+
+
 @dataclass(frozen=True)
 class NodeObserver:
-    """Processes and their status as one; nodes without a status never answer."""
+    """Processes and their status as one; nodes without a status never answer. `prompt`: whether
+    each answers now, or not at all, without a wait."""
 
     processes: Processes
     reports: Status | None
+    prompt: Callable[[], bool] = _never
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -240,6 +247,8 @@ class Capabilities:
     exchanges: without it, quiescence waits for the nodes' own clocks
     make_load: without it, no load faults
     decode: reads the rows of `dumps`
+    prompt: whether each node answers questions now, or not at all, without a wait; then they are
+        asked one after the other, without a task for each
     """
 
     processes: Processes
@@ -259,6 +268,7 @@ class Capabilities:
     started: Callable[[], Coroutine[Any, Any, None]] | None = None
     make_load: MakeLoad | None = None
     decode: Decode | None = None
+    prompt: Callable[[], bool] = _never
     quiet_after: float = 5.0
 
     @property
@@ -269,9 +279,9 @@ class Capabilities:
     @property
     def observed(self) -> NodeObserver:
         """Its nodes, to be watched."""
-        return NodeObserver(self.processes, self.status)
+        return NodeObserver(self.processes, self.status, self.prompt)
 
     @property
     def viewed(self) -> NodeObserver:
         """Its nodes, to be asked for their clocks and their membership."""
-        return NodeObserver(self.processes, self.status or self.views)
+        return NodeObserver(self.processes, self.status or self.views, self.prompt)

@@ -26,6 +26,8 @@ TARGETS: dict[str, str] = {
 }
 #: the entry points of targets that other packages bring
 GROUP = "dynamesis.targets"
+#: by class, what is wrong with it
+_KNOWN: dict[type, list[str]] = {}
 
 
 def load_target(spec: str) -> Target:
@@ -62,13 +64,22 @@ def _is_target(value: object) -> bool:
     return isinstance(value, Target)
 
 
+def _mistakes(target: Target) -> list[str]:
+    """Those of one that its class makes, looked for once a class: swarms plan tests by the ten
+    thousand."""
+    kind = type(target)
+    if kind not in _KNOWN:
+        _KNOWN[kind] = mistakes(target)
+    return _KNOWN[kind]
+
+
 def _instance(found: object, spec: str) -> Target:
     try:
         target = found() if isinstance(found, type) else found
     except Exception as error:
         raise ValueError(f"{spec}: the target cannot be made: {error!r}") from error
     assert isinstance(target, Target)
-    if wrong := mistakes(target):
+    if wrong := _mistakes(target) if isinstance(found, type) else mistakes(target):
         raise ValueError(f"{spec}: {'; '.join(wrong)}")
     if not target.name:
         target.name = spec.rpartition(":")[2].lower()

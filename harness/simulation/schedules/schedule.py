@@ -35,10 +35,15 @@ class SimulatedSchedule:
 
     @classmethod
     def planned(
-        cls, spec: TestSpec, plan: TestOptions, faults: tuple[Event, ...], tweaks: JsonObject
+        cls,
+        spec: TestSpec,
+        plan: TestOptions,
+        faults: tuple[Event, ...],
+        tweaks: JsonObject,
+        operations: tuple[Given, ...] | None = None,
     ) -> SimulatedSchedule:
         """The schedule of a spec without faults that was planned already. Raises UsageError."""
-        schedule = cls(spec, faults, tweaks)
+        schedule = cls(spec, faults, tweaks, operations)
         schedule.__dict__["options"] = with_faults(plan, faults)  # where cached_property looks
         return schedule
 

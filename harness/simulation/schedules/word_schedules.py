@@ -7,6 +7,8 @@ before it is under way. A write carries the context of what its client saw last.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from dynamesis.checkers.history.op import Op
@@ -17,6 +19,7 @@ from dynamesis.harness.nemesis.schedule import Event, FaultInterval, events_of
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.words import MEND, NODES, Word, is_request
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.worlds.options import TestOptions, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: ms from a request to a fault, to the next request, from a fault to what comes next
@@ -54,6 +57,19 @@ def schedule_of(word: Word, bug: tuple[str, ...] = ()) -> SimulatedSchedule:
     """The test of a word. `bug`: what is planted in every node."""
     times = _times(word)
     limit = (times[-1] + _REST) / 1000 if times else _REST / 1000
+    spec, plan = _planned(bug)
+    return SimulatedSchedule.planned(
+        replace(spec, time_limit=limit),
+        replace(plan, time_limit=limit),
+        _faults(word, times, limit),
+        {},
+        _operations(word, times),
+    )
+
+
+@lru_cache(maxsize=4)
+def _planned(bug: tuple[str, ...]) -> tuple[TestSpec, TestOptions]:
+    """The test of every word, planned once: words differ in what is done, and in how long."""
     spec = TestSpec(
         workload="register",
         nodes=NODES,
@@ -63,14 +79,12 @@ def schedule_of(word: Word, bug: tuple[str, ...] = ()) -> SimulatedSchedule:
         links="embedded",
         seed=1,
         nemesis=("none",),
-        time_limit=limit,
         concurrency=2,
         keys=1,
         param=("partitions=8",),
         bug=bug,
     )
-    operations = _operations(word, times)
-    return SimulatedSchedule(spec, _faults(word, times, limit), {}, operations)
+    return spec, plan_test(spec)
 
 
 def _times(word: Word) -> list[int]:

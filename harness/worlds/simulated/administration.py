@@ -22,6 +22,11 @@ class Administration:
         self._numbers = numbers
         self._asked: dict[int, Callable[[Answer], None]] = {}
         self._born = node.loop.now
+        self._own: dict[str, Callable[[dict[str, Any]], object]] = {
+            "introduce": self._introduce,
+            "disk": self._inject,
+            "clock": self._set_clock,
+        }
 
     def answered(self, answer: Answer) -> None:
         """The core has answered."""
@@ -29,14 +34,9 @@ class Administration:
 
     def ask(self, command: str, args: dict[str, Any]) -> Answer:
         """The answer to a command of the admin port."""
-        own: dict[str, Callable[[dict[str, Any]], object]] = {
-            "introduce": self._introduce,
-            "disk": self._inject,
-            "clock": self._set_clock,
-        }
-        if command in own:
+        if command in self._own:
             try:
-                return Answer(0, own[command](args))
+                return Answer(0, self._own[command](args))
             except (TypeError, ValueError) as wrong:
                 return Answer(0, error=f"{command}: {wrong}")
         answers: list[Answer] = []

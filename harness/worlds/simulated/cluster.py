@@ -204,6 +204,14 @@ class SimulatedCluster(Cluster):
             return None
         return metrics.render(node, status, figures).decode()
 
+    def prompt(self) -> bool:
+        """Whether each node that is not down answers a question now."""
+        for process in self._processes.values():
+            life: NodeLife = process.life  # type: ignore[attr-defined]
+            if life.exit_code is None and (not life.running or life.core is None):
+                return False
+        return True
+
     async def _answering(self, node: str, within: float) -> NodeLife | None:
         """The life of a node that runs and has booted; None if there is none in time."""
         process: Any = self._processes.get(node)

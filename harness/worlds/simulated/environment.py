@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -89,7 +90,7 @@ class World:
             target.cluster_spec(context), self.network, Random(f"{options.seed} nodes"), tweaks
         )
         make_load = SimulatedLoad(lambda node: site.resolve(CLIENT, node, ""), self.connector)
-        store = capabilities(self.cluster, make_load)
+        store = replace(capabilities(self.cluster, make_load), prompt=self.cluster.prompt)
         self.environment = TestEnvironment(
             store, links, tuple(routes), site, sites, numbers, target
         )

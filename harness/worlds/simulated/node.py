@@ -253,7 +253,7 @@ class NodeLife:
         if self._handling or self._over or self.exit_code is not None or self._core is None:
             return
         self._handling = True
-        loop, handle, do, wall = self.loop, self._core.handle, self._do, self._wall
+        loop, handle, do, wall = self.loop, self._core.handle, self._do, self.clock.read
         try:
             while events and self.exit_code is None:
                 for effect in handle(loop.now, events.popleft(), wall() // 1_000_000):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
+from dynamesis.checkers.history.op import encode
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.simulation.exhaust import exhaust, play_word, sample
+from dynamesis.harness.simulation.play import run as run_schedule
 from dynamesis.harness.simulation.replay import find
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.simulation.schedules.word_schedules import schedule_of, token, word_of
@@ -63,3 +68,30 @@ def test_the_command_plays_a_sample(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run(asked) in (0, 3)
     shown = capsys.readouterr().out
     assert "232024 after merging; 4 played" in shown
+
+
+ALONE = """
+import sys
+from dynamesis.checkers.history.op import encode
+from dynamesis.harness.simulation.play import run
+from dynamesis.harness.simulation.schedules.word_schedules import schedule_of, word_of
+sys.stdout.buffer.write(b"".join(map(encode, run(schedule_of(word_of(sys.argv[1]))).history)))
+"""
+
+
+@pytest.mark.parametrize("word", ["p0k1m1g0", "p0c0p1g0w1d0", "p0s1p1k2g1"])
+def test_a_replayed_word_has_the_history_of_the_run_of_all(word: str) -> None:
+    """Whatever was played before it in the same process, and planned for it."""
+    for before in sample(list(words(Bounds(1, 2))), 5):
+        play_word(before)
+    here = run_schedule(schedule_of(word_of(f"word-{word}")))
+    again = run_schedule(find(f"word-{word}", SwarmScope()).written.schedule)
+    alone = subprocess.run(
+        [sys.executable, "-c", ALONE, f"word-{word}"],
+        env={**os.environ, "PYTHONHASHSEED": "77"},
+        check=True,
+        capture_output=True,
+    ).stdout
+    text = b"".join(map(encode, here.history))
+    assert text == b"".join(map(encode, again.history))
+    assert text == alone
