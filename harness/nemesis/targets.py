@@ -14,11 +14,13 @@ from dynamesis.harness.links.base import CLIENT, route_name
 from dynamesis.harness.nemesis.cuts import unreached
 from dynamesis.harness.nemesis.faults import (
     AimedFault,
+    ClockFault,
     CutFault,
     DiskFault,
     FaultValue,
     KillFault,
     LinksFault,
+    LoadFault,
     NodesFault,
     PauseFault,
 )
@@ -29,6 +31,8 @@ from msgspec import structs
 
 #: What a fault may aim at.
 TARGETS = ("primaries", "coordinator", "hint-holder", "giver")
+#: faults that may be done to any node, however many others had one
+_ANYWHERE = (PauseFault, ClockFault, LoadFault)
 #: s that a change of the membership may take until a node gives up partitions; and between
 #: two looks whether one does
 _GIVES = 2.0
@@ -121,10 +125,20 @@ def _waits_for(status: NodeStatus) -> list[str]:
     return sorted({peer for each in moving for peer in each.waiting_for})
 
 
+def _others(gone: Sequence[str], nodes: Sequence[str]) -> list[str]:
+    """The nodes beside these, those first whose names come after the first of them."""
+    others = sorted(node for node in nodes if node not in gone)
+    after = [node for node in others if node > gone[0]]
+    return after + others[: len(others) - len(after)]
+
+
 def present(fault: FaultValue, nodes: Sequence[str]) -> FaultValue | None:
-    """The fault without what is not there any more; None if nothing is left to be done."""
+    """The fault without what is not there any more; None if nothing is left to be done. What costs
+    no data is done to other nodes in the place of those that have gone."""
     if isinstance(fault, NodesFault):
         left = [node for node in fault.nodes if node in nodes]
+        if isinstance(fault, _ANYWHERE):
+            left += _others(fault.nodes, nodes)[: len(fault.nodes) - len(left)]
         return structs.replace(fault, nodes=left) if left else None
     if isinstance(fault, CutFault):
         return fault if any({a, b} <= set(nodes) for a, b in unreached(fault.grudge)) else None
