@@ -57,6 +57,8 @@ _USUAL = RequestOptions()
 #: the error that answers a state from a node that takes no part
 _STRANGER = "not-member"
 
+#: how many puts that other nodes handed on are remembered, to know them when they come twice
+_HANDED_ON = 1024
 #: Where the answer to one question goes.
 Reply = Callable[[Any], None]
 
@@ -81,6 +83,8 @@ class Dispatch:
         self._open: dict[int, dict[int, Abandoned]] = {}
         #: of the question that is being answered
         self._channel = 0
+        #: (channel, rid) of the last puts that other nodes handed on
+        self._handed_on: dict[tuple[int, int], None] = {}
         self._handlers: dict[type, Callable[[Any, str | None, Reply], None]] = {
             Get: lambda get, peer, reply: self._get(get, reply),
             Put: lambda put, peer, reply: self._put(put, reply, hops=0),
@@ -184,6 +188,8 @@ class Dispatch:
 
     def _forwarded(self, asked: ForwardPut, peer: str | None, reply: Reply) -> None:
         put = asked.put
+        if self._repeated(asked.rid):
+            return
         numbered = Put(
             asked.rid,
             put.request,
@@ -195,6 +201,17 @@ class Dispatch:
             put.again,
         )
         self._put(numbered, reply, asked.hops)
+
+    def _repeated(self, rid: int) -> bool:
+        """Whether this put was handed on before on this connection. Its first copy is answered: an
+        answer to another could be a refusal, of a put that is being carried out."""
+        about = self._channel, rid
+        if about in self._handed_on:
+            return True
+        self._handed_on[about] = None
+        if len(self._handed_on) > _HANDED_ON:
+            del self._handed_on[next(iter(self._handed_on))]
+        return False
 
     def _locate(self, rid: int) -> LocateReply | Refusal:
         view = self._node.placement
