@@ -43,6 +43,7 @@ from dynamesis.harness.targets.reports import (
     ExchangeView,
     MembershipView,
     NodeStatus,
+    PeerView,
     RingView,
     TreesView,
 )
@@ -278,9 +279,15 @@ def _linked(statuses: Statuses) -> bool:
     found = {node: status for node, status in statuses.items() if status is not None}
     return not any(
         any(not link.up for peer, link in (status.links or {}).items() if peer in found)
-        or any(view.suspected for peer, view in status.peers.items() if peer in found)
+        or any(not _asked(view) for peer, view in status.peers.items() if peer in found)
         for status in found.values()
     )
+
+
+def _asked(peer: PeerView) -> bool:
+    """Whether a node asks this peer, or for want of it another one: a connection that is up may
+    not be of any use yet."""
+    return peer.up and not peer.suspected
 
 
 async def until_idle(
