@@ -130,8 +130,10 @@ class MembershipFaults:
         for node in change.leaves:
             await self._until_accepted("leave", node)
             # not until all agree: it is to come back while it still gives away what it has
-            while not await self._is_out(node):
-                await asyncio.sleep(_LOOK)
+            while not await self._is_out_within(_ASK_AGAIN, node):
+                # the node that accepted it may have died before it could pass it on
+                with suppress(ValueError):
+                    await self._accepted("leave", node)
             await asyncio.sleep(pause)
             seen[node] = await self._come_back(node)
         if change.removes:
@@ -168,6 +170,14 @@ class MembershipFaults:
         """Whether any node knows of a layout without this node."""
         views = await self._views()
         return any(view is not None and node not in view.members for view in views.values())
+
+    async def _is_out_within(self, seconds: float, node: str) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not await self._is_out(node):
+                    await asyncio.sleep(_LOOK)
+                return True
+        return False
 
     async def _carry_out(self, change: MembershipChange) -> None:
         """Request the change, all of one kind together, wait for it, and stop the leavers."""
