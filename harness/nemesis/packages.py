@@ -28,6 +28,7 @@ FAMILY_NEEDS: dict[str, tuple[str, ...]] = {
     "membership": ("membership",),
 }
 #: The members that end a process with what its disk has not synced.
+_OLD_DISKS = ("wipe.old-disk", "wipe.old-coordinator")
 _POWER = ("disk.lost-writes", "disk.power")
 #: How many nodes may join in one test: each needs its own ports.
 NEWCOMERS = 5
@@ -51,6 +52,8 @@ class FaultContext:
     anti_entropy: whether replicas are compared
     buffered: whether writes are acknowledged from memory, so that a copy may be the only durable
         one, and a kill loses some
+    reaps: whether what was deleted is forgotten within the test, though an older disk, which does
+        not know of that, may be put back
     able: what the target can do (harness.targets.target.CAPABILITIES); None: everything
     target: its name
     left_out: by capability, why it is left out although the target's class has what it takes
@@ -68,6 +71,7 @@ class FaultContext:
     able: frozenset[str] | None = None
     target: str = "dynamo"
     left_out: Mapping[str, str] = field(default_factory=dict)
+    reaps: bool = False
 
     @classmethod
     def draw(
@@ -84,12 +88,13 @@ class FaultContext:
         able: frozenset[str] | None = None,
         target: str = "dynamo",
         left_out: Mapping[str, str] | None = None,
+        reaps: bool = False,
     ) -> FaultContext:
         """The context in which the forgetful node is drawn from the seed."""
         forgetful, _ = Rng(seed).split("forgetful").choice(nodes)
         return cls(
             nodes, kinds, forgetful, w, volatile, keys, n, anti_entropy, buffered, able, target,
-            left_out or {},
+            left_out or {}, reaps,
         )  # fmt: skip
 
     def lacks(self, needs: Iterable[str]) -> list[str]:
@@ -201,9 +206,10 @@ class Member:
         if self.kinds and not self.kinds & context.kinds:
             kinds = " or ".join(sorted(map(name_of, self.kinds)))
             return f"needs links that can do {kinds}: use --links embedded"
-        disks = ("wipe.old-disk", "wipe.old-coordinator", *_POWER)
-        if context.volatile and self.name in disks:
+        if context.volatile and self.name in (*_OLD_DISKS, *_POWER):
             return "needs storage that outlives the process: use another --storage than memory"
+        if context.reaps and self.name in _OLD_DISKS:
+            return "brings back what was deleted and forgotten since: leave out --param reap_after"
         return None
 
     def _destroys(self, context: FaultContext) -> str | None:

@@ -161,6 +161,7 @@ class FaultLimits:
     volatile: whether a node forgets all when its process dies
     buffered: whether a write is acknowledged before it is on a disk
     anti_entropy: whether replicas compare what they hold
+    reaps: whether nodes forget within a test what was deleted, and no older disk may be put back
     """
 
     w: int = 2
@@ -168,6 +169,7 @@ class FaultLimits:
     volatile: bool = False
     buffered: bool = False
     anti_entropy: bool = True
+    reaps: bool = False
 
 
 class Target:

@@ -361,6 +361,7 @@ def fault_context(options: TestOptions) -> FaultContext:
         able=options.target.able,
         target=options.target.name,
         left_out=options.target.left_out,
+        reaps=limits.reaps,
     )
 
 

@@ -38,6 +38,8 @@ from dynamesis.workloads.client.client import ContextCache, DynamoClient, decode
 
 #: A day in production is seconds in a test: tombstones are reaped while it lasts.
 _HASTE = {"reap_after": 1.0}
+#: s that an older disk is at most when a test puts it back
+_OLD = 3600.0
 #: A machine that is busy with other tests delays every request without an overload: delay alone
 #: sheds nothing in a test. What is shed by number and bytes is.
 _PATIENT = {"queue_target": 2.0}
@@ -141,6 +143,7 @@ class DynamoTarget(Target):
             volatile=self._topology.storage == "memory",
             buffered=params.get("durability") == "buffered" and not durable,
             anti_entropy=params.get("anti_entropy_interval") != 0,
+            reaps=0 < params.get("reap_after", 0) < _OLD,
         )
 
     def describe(self) -> JsonObject:

@@ -296,6 +296,7 @@ def test_none_does_nothing() -> None:
         (["kill.all"], FaultContext(FIVE, ALL_KINDS, "n1", buffered=True), "only in memory"),
         (["disk.lost-writes"], FaultContext(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
         (["wipe.old-coordinator"], FaultContext(FIVE, ALL_KINDS, "n1", volatile=True), "outlives"),
+        (["wipe.old-disk"], FaultContext(FIVE, ALL_KINDS, "n1", reaps=True), "param reap_after"),
         (["wipe"], FaultContext(FIVE, ALL_KINDS, "n1", buffered=True), "the only durable copy"),
         (
             ["disk.bit-flip"],
