@@ -366,7 +366,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.zoo": (
         "every planted bug: is it caught?",
         (
-            *("checkers", "cluster.zoo", "harness.campaign", "harness.report"),
+            *("checkers", "cluster.plugins", "cluster.zoo", "harness.campaign", "harness.report"),
             *("harness.results", "harness.run", "harness.simulation"),
             *("harness.simulation.schedules", "harness.usage", "harness.worlds"),
         ),

@@ -41,7 +41,6 @@ from dynamesis.cluster.core.protocol.events import (
     TimerFired,
 )
 from dynamesis.cluster.core.protocol.messages import Arguments, AskReply, Hello, Message
-from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.net.agreement import agreed
 from dynamesis.cluster.net.inbound import ADMIN, DATA, Inbound
@@ -100,7 +99,7 @@ class NodeServer:
         params = config.core_params()
         engine, damage = open_engine(config.storage.engine, config.data, config.storage.map_size)
         self._held.callback(engine.close)
-        belonging.hold_to(engine, config.data, _belonging(params))
+        belonging.hold_to(engine, config.data, belonging.of(params))
         self._engine: Engine = engine
         self._disk = FaultyEngine(engine) if config.storage.faults else None
         self._engine = self._disk or engine
@@ -386,17 +385,6 @@ def _nothing_asked(channel: int) -> None:
 
 def _not_linked(peer: str) -> None:
     """Do nothing: nodes link up by the data port."""
-
-
-def _belonging(params: Params) -> dict[str, str | int]:
-    """What the disk of a node is held to, by its keys in the configuration."""
-    return {
-        "node": params.node,
-        "cluster": params.cluster,
-        "params.partitions": params.partitions,
-        "params.n": params.n,
-        "params.clock": params.clock,
-    }
 
 
 async def _bind(listener: Listener | metrics.MetricsPort, address: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 from dynamesis.cluster.core.protocol.events import Write
+from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 from dynamesis.cluster.storage.base import Engine, StorageFailed
 
@@ -61,3 +62,14 @@ def _refusal(
             "folders, and its data written again"
         )
     return f"{moves}, but {folder} was written with the former; {what}"
+
+
+def of(params: Params) -> dict[str, str | int]:
+    """What the disk of a node is held to, by its keys in the configuration."""
+    return {
+        "node": params.node,
+        "cluster": params.cluster,
+        "params.partitions": params.partitions,
+        "params.n": params.n,
+        "params.clock": params.clock,
+    }

@@ -118,7 +118,7 @@ class Life(NodeLife):
             config, sim.make_core, disk, sim.logs[name], sim.network, Tweaks(), sim.random.random, 1
         )
         self._numbers = count(_BETWEEN_NODES)
-        self._wall = lambda: sim.wall(name) * 1_000_000
+        self._wall = self.clock.read = lambda: sim.wall(name) * 1_000_000
         self._batches = SlowBatches(self, params.durability == "each")
         self._do[ev.Persist] = self._batches.persist
         self.shell, self._do = self._do, dict.fromkeys(self._do, self._effect)

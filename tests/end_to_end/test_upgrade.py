@@ -165,7 +165,7 @@ def test_a_version_of_another_protocol_is_refused(call: Call, tmp_path: Path) ->
     ("arguments", "expected"),
     [
         (("--target-version", "none"), "is not there"),
-        (("--target-version", "."), "neither bin/python"),
+        (("--target-version", "."), "a folder without bin/python"),
         (("--target-version", "/bin/true"), "has no node of Dynamesis"),
         (("--target", "redis", "--target-version", "x"), "target redis takes none"),
         ((), "given by --target-version"),

@@ -60,7 +60,9 @@ def r_ignored(node: Node) -> None:
     class Deaf(GetRequest):
         def __init__(self, *given: Any, **more: Any) -> None:
             super().__init__(*given, **more)
-            self._quorum._need = min(self._s.params.r, self._get.options.n or self._s.params.n)
+            self._quorum._need = min(
+                self.services.params.r, self.get.options.n or self.services.params.n
+            )
 
     node.get_request = Deaf
 
@@ -71,7 +73,7 @@ def body_of_before(node: Node) -> None:
     class Early(PutRequest):
         def finish(self, reply: Any) -> None:
             if isinstance(reply, PutReply) and reply.siblings:
-                before = tuple(v for v in reply.siblings if v.value != self._put.value)
+                before = tuple(v for v in reply.siblings if v.value != self.put.value)
                 shown = before or (Version(b"{}"),)
                 reply = PutReply(reply.rid, reply.context, reply.worth, shown)
             super().finish(reply)

@@ -36,7 +36,7 @@ def no_hint_for_unreachable(node: Node) -> None:
 
     class Hintless(PutRequest):
         def _acknowledged(self, place: ReplicaSlot, outcome: Any) -> None:
-            self._plan.replace = lambda place: False  # type: ignore[method-assign]
+            self.plan.replace = lambda place: False  # type: ignore[method-assign]
             super()._acknowledged(place, outcome)
 
         def _replicate(self, place: ReplicaSlot) -> None:
