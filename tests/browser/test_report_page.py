@@ -238,13 +238,10 @@ def test_the_keyboard_alone_reaches_everything(browser: Browser, lost: Path) -> 
 def test_a_narrow_page_begins_a_wide_picture_where_its_red_is(
     browser: Browser, tmp_path: Path
 ) -> None:
-    lines = [
-        "{:type :invoke :f :add :value 9 :process 0}",
-        "{:type :ok :f :add :value 9 :process 0}",
-    ]
-    for i in range(14):
-        lines.append("{:type :invoke :f :read :value nil :process 1}")
-        lines.append("{:type :ok :f :read :value %s :process 1}" % ("#{}" if i == 13 else "#{9}"))
+    event = "{{:type :{} :f :{} :value {} :process {}}}".format
+    lines = [event(kind, "add", 9, 0) for kind in ("invoke", "ok")]
+    for elements in ["#{9}"] * 13 + ["#{}"]:
+        lines += [event("invoke", "read", "nil", 1), event("ok", "read", elements, 1)]
     path = tmp_path / "set-full" / "lost-element.edn"
     path.parent.mkdir()
     path.write_text("\n".join(lines))

@@ -115,7 +115,7 @@ def test_what_no_order_explains_is_beside_the_longest_order(
 
 
 def test_the_labels_of_short_bars_are_whole_where_a_lane_has_room_beside_or_below() -> None:
-    h = History(_short_register())
+    h = History.of(_short_register())
     drawing = interval_picture(h, {"name": "nonlinearizable", "ops": [0, 1, 14, 15]})
     assert drawing is not None
     shown = texts(drawing.inline())
