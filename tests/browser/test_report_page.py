@@ -271,6 +271,8 @@ def test_a_page_on_paper_is_dark_on_light_and_names_its_faults(
     style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
+        chip = "document.querySelector('main').insertAdjacentHTML('beforeend', arguments[0])"
+        browser.run(chip, "<div class=chips><button>cut</button></div>")
         assert browser.run(style, ".chips button", "display") != "none"
         assert browser.run(style, "#filters", "display") == "none"
         assert browser.run(style, ".verdict", "color") == browser.run(style, "h1", "color")
