@@ -202,7 +202,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.report": (
         "pages, JUnit, the summary",
         (
-            *("checkers.graph", "checkers.history", "checkers.logs"),
+            *("checkers.explain", "checkers.graph", "checkers.history", "checkers.logs"),
             *("harness.report.pictures", "harness.report.plots"),
             *("harness.results", "harness.targets", "harness.text"),
         ),

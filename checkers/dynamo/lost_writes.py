@@ -26,6 +26,7 @@ from dynamesis.checkers.explain.describe import (
     at,
     by_node,
     contents,
+    counted,
     covering,
     effect,
     effect_rows,
@@ -152,7 +153,7 @@ def _unread_reason(c: Causality, keys: Ints) -> list[str]:
     if not len(keys):
         return []
     names = listed([c.history.keys[k] for k in keys.tolist()])
-    return [f"{len(keys)} keys had no conclusive final read: {names}"]
+    return [f"{counted(len(keys), 'key')} had no conclusive final read: {names}"]
 
 
 def _details(c: Causality, rows: Ints) -> dict[str, object]:

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.dynamo.lost_writes import unjudged
 from dynamesis.checkers.dynamo.ring import CheckedRing, everywhere
-from dynamesis.checkers.explain.describe import SPELLED, at, contents, fate, listed, reading
+from dynamesis.checkers.explain.describe import (
+    SPELLED,
+    at,
+    contents,
+    counted,
+    fate,
+    listed,
+    reading,
+)
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.codes import HARNESS
@@ -44,6 +52,11 @@ def check_stuck(run: Run) -> CheckerResult:
     return judge([stuck, *_endless(c.history, timeline.in_vain, timeline.quiesced)])
 
 
+def _repaired(counts: Mapping[str, Any]) -> str:
+    keys = counts.get("repaired")
+    return counted(keys, "key") if isinstance(keys, int) else f"{keys} keys"
+
+
 def _endless(h: History, in_vain: Any, row: int) -> Iterator[Anomaly]:
     """Anti-entropy that finds differences again and again without writes."""
     if not isinstance(in_vain, Mapping):
@@ -51,7 +64,7 @@ def _endless(h: History, in_vain: Any, row: int) -> Iterator[Anomaly]:
     done = {str(pair): counts for pair, counts in in_vain.items() if isinstance(counts, Mapping)}
     if done:
         pairs = [
-            f"{pair} {counts.get('rounds')} times ({counts.get('repaired')} keys repaired)"
+            f"{pair} {counts.get('rounds')} times ({_repaired(counts)} repaired)"
             for pair, counts in done.items()
         ]
         why = (
@@ -119,7 +132,7 @@ def check_replicas(run: Run) -> CheckerResult:
         undumped += not set(primaries) <= set(by_replica)
     if not found:
         found += _needless(h, timeline)
-    reasons = [f"{undumped} keys lack the dump of a primary"] if undumped else []
+    reasons = [f"{counted(undumped, 'key')} had no dump of a primary"] if undumped else []
     more: dict[str, int] = {}
     for anomaly in found[DESCRIBED:]:
         more[anomaly.name] = more.get(anomaly.name, 0) + 1

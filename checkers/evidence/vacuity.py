@@ -29,7 +29,7 @@ from dynamesis.checkers.evidence.figures import (
     first_fault,
     is_run,
 )
-from dynamesis.checkers.explain.describe import at, concerned, listed
+from dynamesis.checkers.explain.describe import at, concerned, counted, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.codes import HARNESS
@@ -166,7 +166,7 @@ def _unread(h: History, timeline: Timeline) -> Iterator[str]:
         assert timeline.final is not None, "only what was asked then can be lost"
         final = np.arange(len(h)) > timeline.final
         ended = _commonest_end(h, np.flatnonzero(final & (h.process >= 0) & (h.kind != INVOKE)))
-        yield f"{len(lost)} final reads did not come back: {listed(lost)}{ended}"
+        yield f"{counted(len(lost), 'final read')} did not come back: {listed(lost)}{ended}"
     if timeline.final is None:
         return
     dumps = np.flatnonzero((h.kind == INVOKE) & h.rows("dump"))

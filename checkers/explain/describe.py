@@ -22,6 +22,11 @@ def listed(items: Sequence[str], nothing: str = "nothing", separator: str = ", "
     return separator.join(items) or nothing
 
 
+def counted(count: int, one: str) -> str:
+    """A count and what is counted: "1 key", "2 keys"."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
+
+
 def as_text(value: object) -> str:
     """A hint, as the end of a sentence, for a value that was read and not written, where it is the
     text of a number: a client that does not parse what it reads returns such."""

@@ -24,6 +24,7 @@ from dynamesis.harness.campaign.worker_pool import Pool, worker_pool
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.report.campaign import index, junit, summary
 from dynamesis.harness.report.nightly import nightly
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import DamagedFolder, Folder
 from dynamesis.harness.results.yaml_document import YamlError
@@ -108,7 +109,9 @@ def _announce(
     campaign: Campaign, shard: Shard, folder: Folder, show: Callable[[str], None]
 ) -> None:
     part = "" if shard == WHOLE else f", shard {shard}"
-    show(f"campaign {campaign.name}{part}, {len(campaign.cells)} tests, in {folder.path}")
+    show(
+        f"campaign {campaign.name}{part}, {counted(len(campaign.cells), 'test')}, in {folder.path}"
+    )
     for cell, reason in campaign.skipped.items():
         show(f"skipped   {cell.name}: {reason}")
 
@@ -156,7 +159,8 @@ def dealt(campaign: Campaign, shard: Shard) -> Campaign:
 
 def show(campaign: Campaign, shard: Shard, root: Path, line: Callable[[str], None]) -> None:
     """What would be run, in that order, and pruned."""
-    line(f"campaign {campaign.name}, shard {shard}: {len(campaign.cells)} tests would be run")
+    tests = counted(len(campaign.cells), "test")
+    line(f"campaign {campaign.name}, shard {shard}: {tests} would be run")
     for cell in campaign.cells:
         line(f"run       {cell.name}")
     for cell, reason in campaign.skipped.items():

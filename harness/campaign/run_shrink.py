@@ -11,6 +11,7 @@ import yaml
 from dynamesis.harness.campaign.shrink import shrink
 from dynamesis.harness.campaign.worker_pool import Task, WorkerPool, worker_pool
 from dynamesis.harness.check.evaluate import stored_test
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import RESULTS, SCHEDULE, TEST, DamagedFolder, Folder
@@ -45,7 +46,8 @@ class _Attempts:
         text = _dump(faults)
         if text not in self._seen:
             self._seen[text] = any(self._fails(text) for _ in range(self.tries))
-            print(f"{len(faults)} faults: {'fails' if self._seen[text] else 'holds'}", flush=True)
+            ends = "fails" if self._seen[text] else "holds"
+            print(f"{counted(len(faults), 'fault')}: {ends}", flush=True)
         if self._seen[text] and (self.best is None or len(faults) < len(self.best)):
             self.best = faults
         return self._seen[text]
@@ -80,11 +82,12 @@ def run_shrink(folder: Path, tries: int, most: int) -> int:
             if attempts.fails(faults):
                 shrink(faults, attempts.fails)
     if attempts.best is None:
-        print(f"it did not fail again in {attempts.runs} runs; --tries gives it more")
+        print(f"it did not fail again in {counted(attempts.runs, 'run')}; --tries gives it more")
         return UNKNOWN
     file = folder / SHRUNK
     file.write_text(_HEAD + _dump(attempts.best), encoding="utf-8")
-    print(f"{len(attempts.best)} of {len(faults)} faults are enough ({attempts.runs} runs): {file}")
+    runs_made = counted(attempts.runs, "run")
+    print(f"{len(attempts.best)} of {len(faults)} faults are enough ({runs_made}): {file}")
     print(f"again   {command(replace(spec, nemesis=None, schedule=file))}")
     return VALID
 

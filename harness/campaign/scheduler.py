@@ -21,6 +21,7 @@ from dynamesis.harness.campaign.rates import due
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.campaign.worker_pool import OUTPUT, Ended, Pool, Task
 from dynamesis.harness.report.summary import described, reasons
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.results import RESULTS, SCHEDULE, Folder
 from dynamesis.harness.worlds.test_spec import TestSpec, command
 
@@ -168,7 +169,7 @@ class Scheduler:
         if budget.time is not None and self.elapsed() >= budget.time:
             return f"the budget of {budget.time:g} s was used up"
         if budget.runs is not None and runs >= budget.runs:
-            return f"the budget of {budget.runs} runs was used up"
+            return f"the budget of {counted(budget.runs, 'run')} was used up"
         return self.room()
 
     def _note(self, ended: Ended) -> None:

@@ -70,6 +70,9 @@ def _show(title: str, rows: Iterable[tuple[str, str]]) -> None:
     print(title)
     for name, about in rows:
         lines = textwrap.wrap(about, width - 28) or [""]
+        if len(name) > 25:  # in a line of its own: its words stay in their column
+            print(f"  {name}")
+            name = ""
         print(f"  {name:25} {lines[0]}".rstrip())
         for line in lines[1:]:
             print(f"{'':28}{line}")

@@ -24,6 +24,7 @@ from dynamesis.harness.hunt.runs import HuntRuns
 from dynamesis.harness.hunt.shrink import ShrinkLimits, shrunk
 from dynamesis.harness.hunt.trials import INVALID, VALID, Trial, TrialOutcome, TrialWorld
 from dynamesis.harness.report.summary import reasons
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.worlds.test_spec import command
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,8 @@ class Hunter:
         self.doing = f"shrinking {failure.name}"
 
         def tried(faults: int, operations: int | None, fails: bool) -> None:
-            size = f"{faults} faults" + ("" if operations is None else f", {operations} operations")
+            size = counted(faults, "fault")
+            size += "" if operations is None else f", {counted(operations, 'operation')}"
             self.doing = f"shrinking {failure.name}: {size} {'fail' if fails else 'hold'}"
 
         done, line = shrunk(self.runs, self.worlds, failure, self.limits, tried)
@@ -160,4 +162,4 @@ def enough(before: Failure, after: Failure) -> str:
     faults = f"{len(after.faults)} of {len(before.faults)} faults are enough"
     if after.operations is None:
         return faults
-    return f"{faults}, with {len(after.operations)} operations"
+    return f"{faults}, with {counted(len(after.operations), 'operation')}"

@@ -19,6 +19,7 @@ from dynamesis.harness.failures.schedules import as_rows, schedule_of, with_sche
 from dynamesis.harness.hunt.replay import Replayed, replay, same
 from dynamesis.harness.hunt.runs import HuntRuns
 from dynamesis.harness.hunt.trials import INVALID, Trial, TrialOutcome, TrialWorld
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.simulation.approximate import approximation
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.shrink import shrink
@@ -102,7 +103,8 @@ def with_near_schedule(
         return done, "shrunk in faults only: a schedule near it does not fail in simulation"
     failure = replace(done.failure, simulated=as_rows(found))
     count = len(found.operations or ())
-    line = f"fails in simulation too: {count} operations, {found.fault_count} faults"
+    line = f"fails in simulation too: {counted(count, 'operation')}, "
+    line += counted(found.fault_count, "fault")
     return replace(done, failure=failure, simulated=INVALID), line
 
 

@@ -20,7 +20,7 @@ from dynamesis.harness.report.junit import document
 from dynamesis.harness.report.nightly import markdown, nightly
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours
 from dynamesis.harness.report.pictures.trend import trend_chart
-from dynamesis.harness.report.words import clip, code, inert, shown
+from dynamesis.harness.report.words import clip, code, counted, inert, shown
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.text.printable import printable
 from markupsafe import Markup
@@ -167,7 +167,7 @@ def summary(
     lines = [
         f"# Campaign {inert(str(results['name']))}: {results['verdict']}{stopped}",
         "",
-        f"{len(results['cells'])} tests in {results['seconds'] / 60:.1f} min, "
+        f"{counted(len(results['cells']), 'test')} in {results['seconds'] / 60:.1f} min, "
         f"begun {inert(str(results['start']))}: {counts}.",
         f"Compared with {since}.",
         *(f"**{inert(shard_text(row))}**" for row in unfinished(results)),

@@ -105,11 +105,21 @@ def bugs(zoo: CampaignResults) -> JsonObject:
         "start": str(zoo.get("start", "")),
         "mode": str(zoo.get("mode", "")),
         "rows": [
-            {name: bug.get(name) for name in names} | {"by": list(bug.get("anomalies") or ())}
+            {name: bug.get(name) for name in names}
+            | {"by": list(bug.get("anomalies") or ()), "often": _often(bug)}
+            | {"median": bug.get("median", bug.get("seconds"))}
             for bug in (rows if isinstance(rows, list) else ())
             if isinstance(bug, dict)
         ],
     }
+
+
+def _often(bug: JsonObject) -> str:
+    """How often a bug was caught; of a simulated one, in which schedule."""
+    if "schedules" not in bug:
+        return f"{bug.get('catches', '?')} of {bug.get('tried', '?')}"
+    played = bug["schedules"]
+    return f"schedule {played}" if bug.get("caught") else f"{played} schedules"
 
 
 def markdown(site: CampaignResults) -> list[str]:
@@ -135,7 +145,7 @@ def _zoo_lines(zoo: CampaignResults) -> list[str]:
     lines = ["", f"## {head}", "", "| bug | caught | by |",
              "|---|---|---|"]  # fmt: skip
     for bug in zoo["rows"]:
-        caught = f"{'yes' if bug['caught'] else 'no'}, {bug['catches']} of {bug['tried']}"
+        caught = f"{'yes' if bug['caught'] else 'no'}, {bug['often']}"
         lines.append(_row(bug["name"], caught, ", ".join(map(str, bug["by"])) or "nothing"))
     return lines
 

@@ -12,7 +12,7 @@ from dynamesis.harness.report.pictures.cycle import micro
 from dynamesis.harness.report.pictures.instants import clock_of, duration
 from dynamesis.harness.report.pictures.svg import short
 from dynamesis.harness.report.spoken import times
-from dynamesis.harness.report.summary import word
+from dynamesis.harness.report.summary import compared_on, word
 from dynamesis.harness.results.documents import JsonObject
 
 #: operations that may write nil
@@ -131,5 +131,5 @@ def grounds(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     if (final := figures["final_reads"])["asked"]:
         found.append((f"{final['answered']} of {final['asked']}", "final reads answered"))
     if (compared := figures["compared"])["keys"]:
-        found.append((f"{compared['keys']}", f"keys compared on {compared['replicas']} replicas"))
+        found.append(compared_on(compared))
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 from dynamesis.harness.report.situations import in_a_line
 from dynamesis.harness.report.spoken import spoken
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.text.printable import printable as printable
 from rich.console import Console
@@ -62,6 +63,13 @@ def operations(figures: Mapping[str, Any]) -> str:
     return f"{shown}: {', '.join(by_f)}" if by_f else shown
 
 
+def compared_on(compared: Mapping[str, Any]) -> tuple[str, str]:
+    """How many keys were compared, and the words after it."""
+    on = counted(compared["replicas"], "replica")
+    count, _, keys = counted(compared["keys"], "key").partition(" ")
+    return count, f"{keys} compared on {on}"
+
+
 def evidence(figures: Mapping[str, Any]) -> str:
     """What the verdict rests on, in a line; of what a history cannot have, nothing."""
     parts = [operations(figures)]
@@ -73,7 +81,7 @@ def evidence(figures: Mapping[str, Any]) -> str:
     if (final := figures["final_reads"])["asked"]:
         parts.append(f"{final['answered']} of {final['asked']} final reads answered")
     if (compared := figures["compared"])["keys"]:
-        parts.append(f"{compared['keys']} keys compared on {compared['replicas']} replicas")
+        parts.append(" ".join(compared_on(compared)))
     if final["asked"] or faults:
         floor = figures["floor"]
         parts.append(

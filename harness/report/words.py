@@ -7,6 +7,7 @@ import re
 from itertools import islice
 from typing import Any
 
+from dynamesis.checkers.explain.describe import counted as counted
 from dynamesis.harness.text.printable import printable
 
 #: characters of a summary and of JSON that needs none, and of any text from a test

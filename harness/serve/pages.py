@@ -13,7 +13,7 @@ from dynamesis.harness.report.nodelog import Wanted as WantedEvents
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours, short
 from dynamesis.harness.report.pictures.trend import trend_chart
 from dynamesis.harness.report.spoken import spoken
-from dynamesis.harness.report.words import clip
+from dynamesis.harness.report.words import clip, counted
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import REPORT, RESULTS, TEST
 from dynamesis.harness.serve.beside import beside
@@ -187,7 +187,9 @@ def campaign_row(root: Path, folder: Path) -> JsonObject:
     verdict = short(found.get("verdict", "damaged"), 20)
     shown = {"word": verdict, "tint": verdict}
     if zoo := table(found.get("zoo")):
-        alarms = f", {zoo.get('false_alarms')} false alarms" if zoo.get("false_alarms") else ""
+        alarms = (
+            f", {counted(zoo['false_alarms'], 'false alarm')}" if zoo.get("false_alarms") else ""
+        )
         word = f"{zoo.get('caught')} of {zoo.get('bugs')} caught{alarms}"
         shown = {"word": short(word, 80), "tint": "valid" if zoo.get("success") else "invalid"}
     return {

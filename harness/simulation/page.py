@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.simulation.results import SHOWN, FailedSchedule, Tally
 from dynamesis.harness.simulation.schedules.text import dump
 
@@ -27,7 +28,9 @@ def lines(tally: Tally, failures: Sequence[FailedSchedule]) -> Iterator[Line]:
 
 def counts(tally: Tally) -> str:
     """How many there were, and their verdicts, in a line."""
-    return f"{tally.schedules} schedules, {tally.per_minute:g} a minute: {verdicts(tally)}"
+    return (
+        f"{counted(tally.schedules, 'schedule')}, {tally.per_minute:g} a minute: {verdicts(tally)}"
+    )
 
 
 def verdicts(tally: Tally) -> str:
@@ -46,9 +49,11 @@ def _situations(tally: Tally) -> Iterator[Line]:
 
 def _failure(failure: FailedSchedule) -> Iterator[Line]:
     small = failure.minimal.schedule
-    given = "as drawn" if small.operations is None else str(len(small.operations))
+    given = "operations as drawn"
+    if small.operations is not None:
+        given = counted(len(small.operations), "operation")
     yield "bold red", f"{', '.join(failure.minimal.anomalies)}: seed {failure.seed}"
-    yield "", f"  {given} operations, {small.fault_count} faults, {small.spec.nodes} nodes"
+    yield "", f"  {given}, {counted(small.fault_count, 'fault')}, {small.spec.nodes} nodes"
     yield "", f"  folder  {failure.folder}"
     yield "", f"  again   dynamesis simulate --replay {failure.token or failure.folder}"
     for line in dump(small, failure.minimal.anomalies).splitlines():

@@ -7,6 +7,7 @@ from typing import Any
 
 from dynamesis.harness.campaign.journal import CellRun
 from dynamesis.harness.report.summary import STYLES
+from dynamesis.harness.report.words import counted
 from rich.text import Text
 
 ZooResults = Mapping[str, Any]
@@ -42,9 +43,10 @@ def _head(results: ZooResults) -> Iterator[str]:
     yield f"# The zoo, {results['mode']}: {caught} of {len(bugs)} caught{stopped}"
     yield ""
     yield (
-        f"{len(clean)} clean pairs: {results['false_alarms']} false alarms, {valid} valid. "
-        f"{sum(bug['tried'] for bug in bugs)} tests of bugs with {results['time_limit']} of load "
-        f"each, in {results['seconds'] / 60:.1f} min; begun {results['start']}."
+        f"{counted(len(clean), 'clean pair')}: {counted(results['false_alarms'], 'false alarm')}, "
+        f"{valid} valid. {counted(sum(bug['tried'] for bug in bugs), 'test')} of bugs with "
+        f"{results['time_limit']} of load each, in {results['seconds'] / 60:.1f} min; "
+        f"begun {results['start']}."
     )
     yield f"Again: `{results['command']}`"
 
@@ -64,7 +66,7 @@ def _table(results: ZooResults) -> Iterator[str]:
 def _caught(results: ZooResults, bug: Mapping[str, Any]) -> str:
     word = "yes" if bug["caught"] else "no"
     if results["mode"] == "storm":
-        return f"{word}, {bug['tried']} tests"
+        return f"{word}, {counted(bug['tried'], 'test')}"
     return f"{word}, {bug['catches']} of {bug['tried']} seeds"
 
 

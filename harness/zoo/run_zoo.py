@@ -25,6 +25,7 @@ from dynamesis.harness.campaign.view import view
 from dynamesis.harness.campaign.worker_pool import worker_pool
 from dynamesis.harness.report.campaign import index
 from dynamesis.harness.report.nightly import nightly
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import Folder
 from dynamesis.harness.run.progress_view import Mode
@@ -73,7 +74,8 @@ def run_zoo(
     console = console_of(mode)
     if mode is not Mode.QUIET:
         console.print(
-            f"{len(specimens)} bugs, at most {len(campaign.cells)} tests, in {folder.path}"
+            f"{counted(len(specimens), 'bug')}, at most {counted(len(campaign.cells), 'test')}, "
+            f"in {folder.path}"
         )
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     with logging_to(folder / LOG, workers=True), worker_pool(jobs) as pool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.zoo.plan import Specimen
@@ -99,11 +100,12 @@ def _median(values: Iterable[float | None]) -> float | None:
 def line(catch: Catch) -> str:
     """What is shown of a bug as soon as it is known."""
     if catch.small is None:
-        return f"escaped {catch.seconds:6.1f} s  {catch.name}: {catch.tried} schedules"
+        return f"escaped {catch.seconds:6.1f} s  {catch.name}: {counted(catch.tried, 'schedule')}"
     schedule = catch.small.schedule
     return (
         f"caught  {catch.seconds:6.1f} s  {catch.name}: {', '.join(catch.anomalies)}, in schedule "
-        f"{catch.tried}; {len(schedule.operations or ())} operations, {schedule.fault_count} faults"
+        f"{catch.tried}; {counted(len(schedule.operations or ()), 'operation')}, "
+        f"{counted(schedule.fault_count, 'fault')}"
     )
 
 
@@ -112,7 +114,8 @@ def head(results: Mapping[str, Any]) -> str:
     bugs = results["bugs"]
     caught = sum(bug["caught"] for bug in bugs)
     stopped = f", interrupted with {len(results['left'])} left" if results["left"] else ""
-    return f"{caught} of {len(bugs)} caught, {results['false_alarms']} false alarms{stopped}"
+    alarms = counted(results["false_alarms"], "false alarm")
+    return f"{caught} of {len(bugs)} caught, {alarms}{stopped}"
 
 
 def markdown(results: Mapping[str, Any]) -> str:

@@ -233,3 +233,50 @@ def test_the_keyboard_alone_reaches_everything(browser: Browser, lost: Path) -> 
     before = browser.run(span)
     ActionChains(browser.driver).send_keys("+").perform()
     assert browser.run(span) == pytest.approx(before / 2)
+
+
+def test_a_narrow_page_begins_a_wide_picture_where_its_red_is(
+    browser: Browser, tmp_path: Path
+) -> None:
+    event = "{{:type :{} :f :{} :value {} :process {}}}".format
+    lines = [event(kind, "add", 9, 0) for kind in ("invoke", "ok")]
+    for elements in ["#{9}"] * 13 + ["#{}"]:
+        lines += [event("invoke", "read", "nil", 1), event("ok", "read", elements, 1)]
+    path = tmp_path / "set-full" / "lost-element.edn"
+    path.parent.mkdir()
+    path.write_text("\n".join(lines))
+    browser.size(390, 844)
+    browser.show(model_report(path, tmp_path / "page"))
+    inside = (
+        "const f = document.querySelector('article figure'), box = f.getBoundingClientRect();"
+        "return [f.scrollWidth > f.clientWidth, [...f.querySelectorAll('.badband')].some(e => {"
+        "const r = e.getBoundingClientRect(); return r.left >= box.left && r.left < box.right})]"
+    )
+    assert browser.run(inside) == [True, True]
+
+
+def test_the_counts_of_operations_fit_a_phone(browser: Browser, lost: Path) -> None:
+    browser.size(390, 844)
+    browser.show(lost)
+    table = "const w = document.querySelector('table.counts').parentElement;"
+    assert browser.run(f"{table} return w.scrollWidth - w.clientWidth") == 0
+
+
+def test_a_page_on_paper_is_dark_on_light_and_names_its_faults(
+    browser: Browser, lost: Path
+) -> None:
+    browser.size(1280, 900, dark=True)
+    browser.show(lost)
+    assert browser.run("return document.documentElement.classList.contains('dark')")
+    style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        chip = "document.querySelector('main').insertAdjacentHTML('beforeend', arguments[0])"
+        browser.run(chip, "<div class=chips><button>cut</button></div>")
+        assert browser.run(style, ".chips button", "display") != "none"
+        assert browser.run(style, "#filters", "display") == "none"
+        assert browser.run(style, ".verdict", "color") == browser.run(style, "h1", "color")
+        rules = "return [...document.styleSheets].flatMap(s => [...s.cssRules]).map(r => r.cssText)"
+        assert any("dark .plot { filter: invert(1)" in rule for rule in browser.run(rules))
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

@@ -56,3 +56,14 @@ def test_a_report_draws_its_plots_in_the_sandbox_and_leads_back(
     browser.run("[...document.links].find(a => a.textContent === 'This test').click()")
     browser.until(f"return location.pathname === '/-/test/{PATH}'")
     assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("page", ["/", f"/-/compare?test={PATH}&test={PATH}"])
+def test_the_list_and_two_tests_side_by_side_fit_a_phone(
+    browser: Browser, site: str, page: str
+) -> None:
+    browser.size(390, 844)
+    browser.driver.get(site + page)
+    browser.until("return document.readyState === 'complete'")
+    wide = "const w = document.querySelector('.wide'); return w.scrollWidth - w.clientWidth"
+    assert browser.run(wide) <= 0

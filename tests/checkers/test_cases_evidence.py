@@ -28,7 +28,7 @@ REASONS = {
     "too-little": "2 of 21 operations of the load were acknowledged; the floor is 10%",
     "toothless": "no cut fault is known to have taken effect",
     "unread-a-dump": "1 of 3 final dumps did not come back (n2)",
-    "unread-a-final-read": "1 final reads did not come back: k",
+    "unread-a-final-read": "1 final read did not come back: k",
 }
 #: events of a history beside its operations, and the checker's reasons
 BESIDE: dict[str, tuple[list[Op], str]] = {}

@@ -137,7 +137,7 @@ def test_final_reads_that_did_not_come_back_end_with_their_commonest_error() -> 
     final = failing(REFUSED, REFUSED, DOUBT, f="get")
     judged = results(*put(), *get("0.1", process=4), *early, *QUIET, *final, STOP)
     assert judged.verdict is Verdict.UNKNOWN
-    assert "1 final reads did not come back: k; 2 of them ended in refused (no leader)" in (
+    assert "1 final read did not come back: k; 2 of them ended in refused (no leader)" in (
         judged.reasons()
     )
 

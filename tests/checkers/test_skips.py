@@ -39,7 +39,7 @@ LEFT = [
     ("cart", [*PUT, FINAL, *EMPTY], {"workload": "cart"}, "unknown", "got quiet"),
     ("final", [*PUT, UNQUIET, FINAL, *EMPTY], {}, "skipped", "not get quiet"),
     ("final", [*PUT, QUIET], {}, "unknown", "final reads"),
-    ("final", [*PUT, QUIET, FINAL], {}, "unknown", "1 keys had no conclusive final read: k"),
+    ("final", [*PUT, QUIET, FINAL], {}, "unknown", "1 key had no conclusive final read: k"),
     ("replicas", [*PUT, QUIET, FINAL], {}, "skipped", "the ring"),
     ("replicas", [*PUT, QUIET, FINAL], RING, "unknown", "no replica was dumped"),
     ("replicas", [*PUT, UNQUIET, FINAL], RING, "skipped", "not get quiet"),

@@ -91,8 +91,8 @@ def test_a_budget_that_ends_is_never_valid(start: Start, tmp_path: Path) -> None
     _, found = campaign(tmp_path / "store")
     assert found["verdict"] == "unknown"
     assert list(found["omitted"]) == ["register/none/clean/2"]
-    assert "not run: the budget of 1 runs was used up" in (tmp_path / "out.xml").read_text()
-    assert "`register/none/clean/2`: the budget of 1 runs was used up" in run.printed()
+    assert "not run: the budget of 1 run was used up" in (tmp_path / "out.xml").read_text()
+    assert "`register/none/clean/2`: the budget of 1 run was used up" in run.printed()
     more = start("campaign", "parts.yaml", *flags, "--resume", "--budget", "runs=2")
     wait(more, 0)
 

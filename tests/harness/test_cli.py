@@ -466,3 +466,13 @@ def test_every_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> Non
         shown = capsys.readouterr().out
         assert f"Usage: dynamesis {name}" in shown
         assert "<list[" not in shown
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_line_of_the_list_is_wider_than_the_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert run(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > columns] == []

@@ -17,6 +17,7 @@ from dynamesis.harness.check.evaluate import judge_history, read
 from dynamesis.harness.cli.app import run as main
 from dynamesis.harness.report.pictures.elements import element_table
 from dynamesis.harness.report.pictures.gallery import Gallery
+from dynamesis.harness.report.pictures.intervals import interval_picture
 from dynamesis.harness.report.pictures.svg import Drawing, short, wrapped
 from dynamesis.harness.report.summary import described
 from dynamesis.harness.results.results import HISTORY, RESULTS, TEST, Folder
@@ -111,6 +112,27 @@ def test_what_no_order_explains_is_beside_the_longest_order(
     assert any(order in text for text in shown)
     assert red(drawn["orders"]) == [beyond, "\u2715", f"\u2715 None of them leads to {beyond}."]
     assert not any("nil" in text for text in shown)
+
+
+def test_the_labels_of_short_bars_are_whole_where_a_lane_has_room_beside_or_below() -> None:
+    h = History.of(_short_register())
+    drawing = interval_picture(h, {"name": "nonlinearizable", "ops": [0, 1, 14, 15]})
+    assert drawing is not None
+    shown = texts(drawing.inline())
+    assert {"write 272", "read 272", "write 305", "read 305"} <= set(shown)
+    assert not [text for text in shown if "\u2026" in text]
+
+
+def _short_register() -> list[Op]:
+    """Bars of equal width: two in a row of a client, one that ends the history."""
+    steps = [(5, "write", 272), (5, "read", 272), (6, "write", 286), (6, "write", 305),
+             (4, "read", 272), (7, "read", 286), (4, "read", 305), (8, "read", 305)]  # fmt: skip
+    ops = []
+    for i, (process, f, value) in enumerate(steps):
+        for kind, at in (("invoke", 2 * i), ("ok", 2 * i + 1)):
+            shown = value if f == "write" or kind == "ok" else None
+            ops.append(Op(at, at * 1_000_000, kind, process, f, "k0", value=shown))
+    return ops
 
 
 def test_no_arrow_crosses_a_box() -> None:

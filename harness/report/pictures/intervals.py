@@ -45,9 +45,12 @@ def interval_picture(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
         y = TOP + LANE * i + LANE / 2
         drawing.text(4, y + 4, short(f"process {h.name_of(process)}", 13), "soft")
         drawing.line(GUTTER, y, WIDTH, y)
-    for row in rows:
-        y = TOP + LANE * lanes[int(h.process[row])] + (LANE - BAR) / 2
-        _bar(drawing, scale, row, y, row in cited)
+    below = dict.fromkeys(lanes, float(WIDTH))
+    for row in reversed(rows):
+        process = int(h.process[row])
+        y = TOP + LANE * lanes[process] + (LANE - BAR) / 2
+        if _bar(drawing, scale, row, y, row in cited, below[process]):
+            below[process] = scale.x(row) - 6
     for i, band in enumerate(bands):
         _band(drawing, scale, band, TOP + LANE * (len(lanes) + i) + (LANE - BAR) / 2)
     _legend(drawing, h, rows, height)
@@ -69,6 +72,13 @@ class _Scale:
         """Until where the lane of an operation is free behind it."""
         later = [r for r in self.rows if r > row and self.h.process[r] == self.h.process[row]]
         return self.x(min(later)) if later else float(WIDTH)
+
+    def taken(self, row: int) -> float:
+        """Until where the lane of an operation is taken before it; its begin, where another
+        operation is before it, whose label may be there."""
+        process = self.h.process[row]
+        first = not any(r < row and self.h.process[r] == process for r in self.rows)
+        return float(GUTTER) if first else self.x(row)
 
     def x(self, row: int) -> float:
         span = max(1, int(self.h.time[self.high] - self.h.time[self.low]))
@@ -174,7 +184,8 @@ def _legend(drawing: Drawing, h: History, rows: Sequence[int], height: float) ->
     drawing.text(at + 20, height - 6, "cited by the proof", "soft")
 
 
-def _bar(drawing: Drawing, scale: _Scale, row: int, y: float, cited: bool) -> None:
+def _bar(drawing: Drawing, scale: _Scale, row: int, y: float, cited: bool, below: float) -> bool:
+    """An operation, and whether its label is under its bar, where there is room until `below`."""
     h, end = scale.h, int(scale.h.pair[row])
     x = scale.x(row)
     to = scale.x(end) if end >= 0 else float(WIDTH - 6)
@@ -182,13 +193,30 @@ def _bar(drawing: Drawing, scale: _Scale, row: int, y: float, cited: bool) -> No
     label = label_of(h, row)
     drawing.rect(x, y, to - x, BAR, "box bad" if cited else "box", hint=f"{label} (index {row})")
     drawing.rect(x, y + BAR - 4, to - x, 4, _CLASS.get(kind, "info"), radius=0)
-    tone, wide = ("bad", CHARACTER + 0.6) if cited else ("", CHARACTER)
-    room, beside = int((to - x - 8) / wide), int((scale.free(row) - to - 8) / wide)
-    if len(label) <= room or room >= beside:
-        if room >= 3:
-            drawing.text(x + 5, y + 14, short(label, room), tone)
-    else:
-        drawing.text(to + 4, y + 14, short(label, beside), f"halo {tone}".strip())
+    wide = CHARACTER + 0.6 * cited
+    places = [
+        _Place(int((to - x - 8) / wide), x + 5, y + 14),
+        _Place(int((scale.free(row) - to - 8) / wide), to + 4, y + 14, halo=True),
+        _Place(int((x - scale.taken(row) - 8) / wide), x - 4, y + 14, "end", halo=True),
+        _Place(int((below - x) / wide), x, y + BAR + 12, halo=True),
+    ]
+    fits = [place for place in places if place.room >= len(label)]
+    best = fits[0] if fits else max(places, key=lambda place: place.room)
+    if best.room >= 3:
+        tone = "halo " * best.halo + "bad" * cited
+        drawing.text(best.x, best.y, short(label, best.room), tone.strip(), best.anchor)
+    return best is places[-1]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a label may be, and for how many characters there is room."""
+
+    room: int
+    x: float
+    y: float
+    anchor: str = "start"
+    halo: bool = False
 
 
 def label_of(h: History, row: int) -> str:

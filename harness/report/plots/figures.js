@@ -139,7 +139,10 @@ class Figures {
       this.paints.push(() => line.glyph.setv({ line_color: css(colours[i % colours.length]) }));
       items.push(new Bokeh.LegendItem({ label: { value: name }, renderers: [line] }));
     });
-    const legend = new Bokeh.Legend({ items, orientation: "horizontal", ncols: document.body.clientWidth >= 600 ? Math.min(items.length, 7) : items.length > 3 ? 2 : 3, location: "top_left", padding: 2, margin: 2, spacing: 12, label_text_font_size: "11px", border_line_color: null });
+    const ncols = document.body.clientWidth >= 600 ? Math.min(items.length, 7) : items.length > 3 ? 2 : 3;
+    // a legend of many rows takes no room from the plot
+    fig.height += 22 * (Math.ceil(items.length / ncols) - 1);
+    const legend = new Bokeh.Legend({ items, orientation: "horizontal", ncols, location: "top_left", padding: 2, margin: 2, spacing: 12, label_text_font_size: "11px", border_line_color: null });
     fig.add_layout(legend, "above");
     this.paints.push(() => legend.setv({ background_fill_color: css("paper"), background_fill_alpha: 0, label_text_color: css("ink") }));
   }

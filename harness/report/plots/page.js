@@ -13,7 +13,21 @@ function options(select, names) {
   if (select.options.length > 2000) select.length = 2000;
 }
 
+// Pictures that are wider than their box begin where their red is: what is missing is what one looks for.
+function showRed() {
+  for (const figure of document.querySelectorAll("article figure")) {
+    const box = figure.getBoundingClientRect();
+    if (figure.scrollWidth <= figure.clientWidth + 1) continue;
+    const red = [...figure.querySelectorAll("rect.bad, .badband, .badfill, .ring")].map((e) => e.getBoundingClientRect());
+    if (!red.length || red.some((r) => r.left < box.left + figure.clientWidth - 16)) continue;
+    const right = Math.max(...red.map((r) => r.right)) - box.left;
+    figure.scrollLeft = right + 24 - figure.clientWidth;
+  }
+}
+document.addEventListener("toggle", showRed, true);
+
 async function main() {
+  showRed();
   const get = (id) => document.getElementById(id), facts = JSON.parse(get("facts").textContent);
   const data = await unpack(facts.operations), figs = new Figures(facts, data), m = facts.measures;
   data.timed = facts.timed;
@@ -93,7 +107,9 @@ async function main() {
     const from = Number(button.dataset.from), to = Number(button.dataset.to), slack = Math.max((to - from) * 0.3, 0.01);
     figs.look(from - slack, to + slack); get("timeline").scrollIntoView();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => figs.paint());
+  const dark = matchMedia("(prefers-color-scheme: dark)"), mark = () => document.documentElement.classList.toggle("dark", dark.matches);
+  dark.addEventListener("change", () => { mark(); figs.paint(); });
+  mark();
   filtered();
   window.dynamesis = { figs, data, facts, goTo };
   document.documentElement.dataset.ready = "yes";

@@ -94,7 +94,7 @@ def test_no_rerun_makes_a_verdict_valid_and_its_rate_is_reported() -> None:
 
 
 def test_what_a_budget_left_out_is_named_and_never_valid() -> None:
-    why = "the budget of 1 runs was used up"
+    why = "the budget of 1 run was used up"
     found = collected("valid", omitted={cell.name: why for cell in CELLS[1:]})
     assert found["verdict"] == "unknown"
     changed = news(found, None)
@@ -225,7 +225,7 @@ def test_a_dry_run_lists_and_does_nothing(
     assert run(["campaign", str(path), "--store", str(store), "--dry-run", "--budget",
                 "bytes=12kB", "--shard", "1/2"]) == 0  # fmt: skip
     printed = capsys.readouterr().out
-    assert "1 tests would be run" in printed
+    assert "1 test would be run" in printed
     assert "/none/default/1" in printed
     assert "prune" in printed
     assert str(old / "runs/0001") in printed.replace("\n", "")

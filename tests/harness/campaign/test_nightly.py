@@ -13,7 +13,7 @@ from dynamesis.harness.campaign.run_campaign import save_results
 from dynamesis.harness.campaign.scheduler import measures
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.report.campaign import index, summary
-from dynamesis.harness.report.nightly import flaky, matrix, nightly
+from dynamesis.harness.report.nightly import bugs, flaky, matrix, nightly
 from dynamesis.harness.results.results import Folder
 
 CELLS = tuple(Cell("cart", "cut", "default", seed) for seed in (1, 2, 3))
@@ -124,3 +124,14 @@ def test_texts_of_cells_neither_turn_the_page_around_nor_are_markup() -> None:
     lines = summary(now, new, None, shown).splitlines()
     assert any(line.startswith("- `` `<b>") for line in lines)
     assert any("\\<b>" in line for line in lines if line.startswith("|"))
+
+
+def test_a_simulated_zoo_counts_schedules_where_another_counts_seeds() -> None:
+    rows = [
+        {"name": "otter", "caught": True, "schedules": 7, "seconds": 1.5, "anomalies": ["stuck"]},
+        {"name": "newt", "caught": False, "schedules": 900, "seconds": 60.0, "anomalies": []},
+        {"name": "toad", "caught": True, "catches": 2, "tried": 3, "median": 4.0},
+    ]
+    shown = bugs({"mode": "simulated", "bugs": rows})["rows"]
+    assert [row["often"] for row in shown] == ["schedule 7", "900 schedules", "2 of 3"]
+    assert [row["median"] for row in shown] == [1.5, 60.0, 4.0]

@@ -91,7 +91,7 @@ def test_what_a_pair_shows_is_a_false_alarm() -> None:
     found = outcome(campaign, bug, ran("register/cut/clean/1", "invalid", lost_write=1))
     assert (found["all_caught"], found["false_alarms"]) == (True, 1)
     text = markdown(found)
-    assert "1 false alarms" in text
+    assert "1 false alarm," in text
     assert "k0 is lost" in text.partition("## False alarms")[2]
     for verdict in ("valid", "unknown"):
         quiet = outcome(campaign, bug, ran("register/cut/clean/1", verdict))
@@ -232,4 +232,4 @@ class TestPages:
         page, front = self.campaign(tmp_path, "invalid", "invalid")
         assert '<span class="verdict invalid">1 of 1 caught</span>' in page
         assert "What failed" in page
-        assert '<span class="verdict invalid">1 of 1 caught, 1 false alarms</span>' in front
+        assert '<span class="verdict invalid">1 of 1 caught, 1 false alarm</span>' in front
