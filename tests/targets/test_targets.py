@@ -174,7 +174,7 @@ def test_what_makes_no_sense_is_refused_before_anything_starts(
         ("class Mine(Kv):\n    programs = ('no-such-store',)\n    install = 'apt install it'\n",
          "needs no-such-store, which is not on the PATH; apt install it"),
         ("class Mine(Kv):\n    def command(self, node, site):\n"
-         "        return Command(['/no/such/store'])\n", "/no/such/store is not a program"),
+         "        return Command(['/no/such/store'])\n", "/no/such/store is not there"),
     ],
 )  # fmt: skip
 def test_a_store_that_does_not_come_up(
