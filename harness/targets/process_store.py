@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
-from dynamesis.harness.targets.diagnosis import elsewhere, not_a_program, tail
+from dynamesis.harness.targets.diagnosis import elsewhere, keep, not_a_program, tail
 from dynamesis.harness.targets.forming import command_of, form, in_target
 from dynamesis.harness.targets.node_views import NodeViews, ProcessClocks
 from dynamesis.harness.targets.process_members import ProcessMembers
@@ -178,7 +178,7 @@ class ProcessStore:
             log = self._site.node[node].log
             if log.exists():
                 (into / node).mkdir(parents=True, exist_ok=True)
-                shutil.copy2(log, into / node / log.name)
+                keep(log, into / node / log.name)
 
     # ---- DataFolders
 
