@@ -166,9 +166,14 @@ def merge(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def check_safely(name: str, fn: Callable[[], CheckerResult]) -> CheckerResult:
-    """The checker's verdict; unknown, with the last line of the traceback, if it crashes."""
+    """The checker's verdict; unknown, with the last line of the traceback, if it crashes, and
+    with what it returned, if that is none."""
     try:
-        return fn()
+        found: object = fn()
+        if isinstance(found, CheckerResult):
+            return found
+        wrong = f"checker {name} returned {found!r:.80}; it must return a CheckerResult"
+        return CheckerResult(Verdict.UNKNOWN, reasons=(wrong,))
     except Exception as error:
         last = traceback.format_exception_only(error)[-1].strip()
         frame = traceback.extract_tb(error.__traceback__)[-1]

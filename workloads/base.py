@@ -21,6 +21,7 @@ from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.checkers.verdict import CheckerResult
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import Generator, Rng
+from dynamesis.harness.generators.validate import GeneratorError
 from dynamesis.workloads.script.colocated_keys import colocated_key, together
 from dynamesis.workloads.script.final_reads import each_once, on_each
 from dynamesis.workloads.script.requests import REQUEST_OPTIONS, asking
@@ -213,7 +214,13 @@ class Workload:
 
     def _final(self, keys: Sequence[str], chosen: Chosen) -> Iterable[Op]:
         if self.final is not None:
-            return self.final(keys, chosen)
+            made: object = self.final(keys, chosen)
+            reads = list(made) if isinstance(made, Iterable) else None
+            if reads is None or not all(isinstance(op, Op) for op in reads):
+                raise GeneratorError(
+                    f"workload {self.name}: final returned {made!r:.80}; it must return operations"
+                )
+            return reads
         f = "get" if self.model == DYNAMO else "read"
         return [gen.invoke(f, key=key) for key in keys]
 

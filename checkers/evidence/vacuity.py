@@ -2,10 +2,10 @@
 
 A test that could not have failed has not passed. Whatever the model finds short of invalid, the
 verdict is unknown when a fault is not known to have taken effect, when the nemesis failed to
-inject or to lift one or the heal failed, when a process died by itself, when a kind of operation
-never succeeded, or never again once the faults had begun, when final reads did not come back,
-or when too little was acknowledged. The figures (`checkers.evidence.figures`) are shown with a
-valid verdict too.
+inject or to lift one or the heal failed, when a process died by itself, when a store that reports
+whether it is at rest never was, when a kind of operation never succeeded, or never again once the
+faults had begun, when final reads did not come back, or when too little was acknowledged. The
+figures (`checkers.evidence.figures`) are shown with a valid verdict too.
 
 The last of these apply to tests, which have phases. A foreign history without them is judged by
 its operations: its model reports what it lacks. A fault may be over before it can take effect (a
@@ -88,6 +88,7 @@ def vacuities(run: Run) -> Iterator[str]:
     yield from _without_effect_known(h, timeline)
     yield from _failed(h, timeline)
     yield from _dialled_past(h, timeline)
+    yield from _not_at_rest(h, timeline)
     if timeline.phases:
         yield from _without_ok(h)
         yield from _never_again(h, timeline)
@@ -242,6 +243,19 @@ def _dialled_past(h: History, timeline: Timeline) -> Iterator[str]:
             f"{node} dialled {peer} past the proxy of their link at {at(h, row)}, which no cut "
             "cuts: keep it from learning that address, or have nodes advertise another"
         )
+
+
+def _not_at_rest(h: History, timeline: Timeline) -> Iterator[str]:
+    """A store that was asked whether it is at rest, and never was: what its final reads show may
+    still have changed."""
+    seen = timeline.waiting.get("at_rest") if isinstance(timeline.waiting, Mapping) else None
+    if seen is None or timeline.quiet or timeline.quiesced is None:
+        return
+    why = f" ({seen})" if isinstance(seen, str) else ""
+    yield (
+        f"the store was not at rest when the wait for it ended at {at(h, timeline.quiesced)}: the "
+        f"target's at_rest never answered that it is{why}"
+    )
 
 
 def _why(h: History, row: int) -> Any:

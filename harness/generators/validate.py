@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from dynamesis.checkers.history.op import Op, Type
+from dynamesis.checkers.history.op import Op, Type, canonical
 from dynamesis.harness.generators.base import Context, Generator, Pending, Step
 from dynamesis.harness.generators.sources import Source, lift
 from dynamesis.harness.generators.wrapper import Wrapper
@@ -40,6 +40,10 @@ def _problems_of_op(op: Op, ctx: Context) -> list[str]:
         found.append(f"type should be 'invoke' or 'info' of {get_args(Type)}, not {op.type!r}")
     if not op.f:
         found.append("f is missing")
+    if op.key is not None and not isinstance(op.key, str):
+        found.append(f"key should be a string, not {op.key!r}")
+    if isinstance(op.process, int) and not _is_held(op.value):
+        found.append(f"no history can hold the value {op.value!r}")
     if op.time < ctx.time:
         found.append(f"time {op.time} ns lies before the context's {ctx.time} ns")
     if op.type == "invoke":
@@ -49,6 +53,17 @@ def _problems_of_op(op: Op, ctx: Context) -> list[str]:
         elif thread not in ctx.free:
             found.append(f"process {op.process!r} is busy")
     return found
+
+
+def _is_held(value: object) -> bool:
+    """Whether JSON has this value."""
+    if value is None or isinstance(value, int | str):
+        return True
+    try:
+        canonical(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 @dataclass(frozen=True)

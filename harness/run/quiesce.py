@@ -47,6 +47,7 @@ from dynamesis.harness.targets.reports import (
     RingView,
     TreesView,
 )
+from dynamesis.harness.targets.system import TargetMistake, described
 
 #: Pause between two looks at the cluster, s.
 INTERVAL = 0.05
@@ -353,14 +354,18 @@ async def until_at_rest(
     quiet: Quiet, deadline: float, interval: float = INTERVAL
 ) -> QuiesceOutcome:
     """Wait, without load, until the store reports that it is at rest, or `deadline` seconds of
-    a machine that is not busy have passed."""
+    a machine that is not busy have passed. A mistake in the code that asks it ends the wait: it
+    would be there the next time too."""
     began, patience = clock().monotonic(), Patience(deadline)
     waiting: JsonObject = {"at_rest": False}
     while waiting and not patience.over:
         try:
             waiting = {} if await quiet.at_rest() else {"at_rest": False}
+        except TargetMistake as mistake:
+            waiting = {"at_rest": str(mistake)}
+            break
         except Exception as failure:
-            waiting = {"at_rest": f"{type(failure).__name__}: {failure}"}
+            waiting = {"at_rest": described(failure)}
         if waiting:
             await asyncio.sleep(interval)
     return QuiesceOutcome(not waiting, round(clock().monotonic() - began, 3), waiting)

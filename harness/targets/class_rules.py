@@ -6,7 +6,8 @@ is taken for its letters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import getattr_static, iscoroutinefunction
 from typing import Any
@@ -18,6 +19,13 @@ _TEXTS = ("name", "description", "install", "label")
 _SECONDS = ("boot_limit", "stop_limit", "op_limit", "quiet_after")
 _SWITCHES = ("wipes", "takes_bin", "takes_version", "takes_shim")
 _LINKS = ("pairs", "nodes", None)
+#: names that become words of command lines, links and files
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+#: … of nodes, in faults listed by comma and links written a-b
+_NODE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*")
+#: … of the target, which may be without one
+_FOLDER_NAME = re.compile(r"(?!\.)[^/\\\x00-\x1f]*")
+_NODE_RULE = "a name has letters, digits, _ and . only, and does not begin with a dot"
 #: how alike two names are of which one is taken for a slip of the other
 _ALIKE = 0.85
 
@@ -35,6 +43,8 @@ def _values(target: Target) -> Iterator[str]:
     for name in _TEXTS:
         if not isinstance(value := getattr(target, name), str):
             yield f"{name} = {value!r} must be a string"
+    if isinstance(target.name, str) and not _FOLDER_NAME.fullmatch(target.name):
+        yield f"name = {target.name!r}: folders are named by it; no / and no dot at its beginning"
     for name in _SECONDS:
         value = getattr(target, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
@@ -63,11 +73,37 @@ def _is_names(value: object) -> bool:
 def _ports(target: Target) -> Iterator[str]:
     if not _is_names(target.ports):
         return
+    if wrong := [port for port in target.ports if not _NAME.fullmatch(port)]:
+        yield f"ports has {wrong[0]!r}; a name has letters, digits, _ and - only"
+    if twice := _twice(target.ports):
+        yield f"ports has {twice!r} twice"
+    if _is_names(target.client_ports) and not target.client_ports:
+        yield "client_ports is empty: clients need a port to dial"
+    if target.links is not None and target.peer_ports is not None and not target.between:
+        yield f'peer_ports is empty, and links = "{target.links}" needs a port that nodes dial'
     for name in ("client_ports", "peer_ports"):
         named: Any = getattr(target, name)
         for port in named if _is_names(named) else ():
             if port not in target.ports:
                 yield f"{name} has {port!r}, which is not in ports = {tuple(target.ports)!r}"
+
+
+def wrong_names(target: Target, names: object, count: int) -> str | None:
+    """What is wrong with what the target calls its nodes; None: nothing."""
+    if not _is_names(names):
+        return f"names({count}) returned {names!r}; it must return a tuple of strings"
+    assert isinstance(names, tuple | list), "as _is_names found"
+    if len(names) != count:
+        return f"names({count}) returned {len(names)} names: {', '.join(names) or 'none'}"
+    if wrong := [name for name in names if not _NODE_NAME.fullmatch(name)]:
+        return f"names({count}) has {wrong[0]!r}; {_NODE_RULE}"
+    if twice := _twice(names):
+        return f"names({count}) has {twice!r} twice"
+    return None
+
+
+def _twice(names: Sequence[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _methods(target: Target) -> Iterator[str]:

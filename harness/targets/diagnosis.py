@@ -4,6 +4,7 @@ ends, where its processes listen (as /proc has it, on Linux)."""
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ _PROC = Path("/proc")
 _LISTEN = "0A"
 #: bytes and lines of the end of a log that are shown
 _TAIL_BYTES, _TAIL_LINES = 16 << 10, 10
+#: bytes of the beginning and of the end of a log that are kept with the results
+_KEPT = 16 << 20
 
 
 def listening(group: int) -> list[str]:
@@ -97,3 +100,17 @@ def tail(node: NodeSite) -> list[str]:
         content.seek(max(0, node.log.stat().st_size - _TAIL_BYTES))
         lines = content.read().decode("utf-8", "replace").splitlines()
     return [line for line in lines if line.strip()][-_TAIL_LINES:]
+
+
+def keep(log: Path, into: Path) -> None:
+    """Copy a log; of one that is longer than twice _KEPT the beginning and the end, with a line
+    between them."""
+    size = log.stat().st_size
+    if size <= 2 * _KEPT:
+        shutil.copy2(log, into)
+        return
+    with log.open("rb") as content, into.open("wb") as kept:
+        kept.write(content.read(_KEPT))
+        kept.write(b"\n... %d bytes left out ...\n" % (size - 2 * _KEPT))
+        content.seek(size - _KEPT)
+        kept.write(content.read(_KEPT))

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from dynamesis.checkers.history.op import Sibling, canonical
 from dynamesis.harness.targets.capabilities import Capabilities
-from dynamesis.harness.targets.diagnosis import elsewhere, not_a_program, tail
+from dynamesis.harness.targets.diagnosis import elsewhere, keep, not_a_program, tail
 from dynamesis.harness.targets.forming import command_of, form, in_target
 from dynamesis.harness.targets.node_views import NodeViews, ProcessClocks
 from dynamesis.harness.targets.process_members import ProcessMembers
@@ -178,7 +178,7 @@ class ProcessStore:
             log = self._site.node[node].log
             if log.exists():
                 (into / node).mkdir(parents=True, exist_ok=True)
-                shutil.copy2(log, into / node / log.name)
+                keep(log, into / node / log.name)
 
     # ---- DataFolders
 
@@ -203,7 +203,10 @@ class ProcessStore:
 
     async def at_rest(self) -> bool:
         ask: Callable[[Site], Awaitable[bool]] = self._target.at_rest  # type: ignore[attr-defined]
-        return bool(await self._asked("at_rest", ask(self._site)))
+        answer: object = await self._asked("at_rest", ask(self._site))
+        if answer is None:
+            raise TargetMistake("at_rest returned None; it must return True or False")
+        return bool(answer)
 
     # ---- ReplicaDumps
 
@@ -244,8 +247,8 @@ class ProcessStore:
                 return await answer
         except TimeoutError as failure:
             raise TimeoutError(f"{hook} did not return within {limit:.0f} s") from failure
-        except SystemExit as failure:
-            raise RuntimeError(f"{hook}: {described(failure)}") from failure
+        except (NameError, SystemExit) as failure:
+            raise TargetMistake(f"{hook}: {described(failure)}") from failure
 
     def _where(self, node: str) -> NodeSite:
         where = self._site.node[node]

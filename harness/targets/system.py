@@ -36,6 +36,22 @@ def described(failure: BaseException) -> str:
     return f"{text} ({Path(frame.f_code.co_filename).name}, line {line})"
 
 
+def blamed(error: BaseException) -> str | None:
+    """An exception that came up in code of a user's own file, in a line with the place there;
+    None of any other."""
+    seen: BaseException | None = error
+    while seen is not None:
+        walked = traceback.walk_tb(seen.__traceback__)
+        own = [(frame, line) for frame, line in walked if is_from_outside(frame)]
+        if own:
+            frame, line = own[-1]
+            text = " ".join(f"{type(seen).__name__}: {seen}".split()).removesuffix(":")
+            where = f"{Path(frame.f_code.co_filename).name}, line {line}"
+            return f"{frame.f_code.co_name} raised {text} ({where})"
+        seen = seen.__cause__
+    return None
+
+
 def is_from_outside(frame: FrameType) -> bool:
     """Whether it runs code of a user's own file."""
     return str(frame.f_globals.get("__name__", "")).startswith(OUTSIDE)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from dynamesis.harness.processes.limits import shortage
-from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.system import EnvironmentFailed, blamed
 from dynamesis.harness.usage.exits import ENVIRONMENT, UNKNOWN, USAGE, UsageError
 
 
@@ -58,5 +58,7 @@ def _unexpected(program: str, error: Exception) -> int:
         return complain(path, f"{what}; see {path} --help", USAGE)
     if (lacking := shortage(error)) is not None:
         return complain(program, lacking, ENVIRONMENT)
+    if (own := blamed(error)) is not None:
+        return complain(program, own, USAGE)
     traceback.print_exception(error)
     return complain(program, "internal error, please report; no verdict", UNKNOWN)

@@ -154,9 +154,10 @@ def faults_of(options: TestOptions) -> Generator:
 def _clients(options: TestOptions, keys: tuple[str, ...], rate: float, share: Share) -> Generator:
     rng = Rng(options.seed).split("clients")
     met = Setting(clients=options.concurrency, **options.target.setting)
-    # a workload that overrides it without a share is never asked for one (Workload.shared_out)
-    part = {} if share == WHOLE else {"share": share}
-    return options.workload.generator(rng, keys, rate, options.tuning, met, **part)
+    workload = options.workload
+    if share == WHOLE:  # a workload of a user's own need not know of shares
+        return workload.generator(rng, keys, rate, options.tuning, met)
+    return workload.generator(rng, keys, rate, options.tuning, met, share)
 
 
 def shares_of(options: TestOptions, folder: Folder, say: Callable[[str], None]) -> LoadPlan | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dynamesis.checkers.history.op import JsonObject
+from dynamesis.harness.generators.validate import GeneratorError
+from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import TestOptions, nodes_dial
 
 
@@ -24,7 +26,7 @@ def facts(options: TestOptions) -> JsonObject:
         "keys": options.keys,
         "seed": options.seed,
         "checkers": list(workload.checkers),
-        **workload.promises(options.tuning),
+        **_promises(options),
         "links": options.links,
         "clocks": options.clocks,
         "world": options.world,
@@ -38,3 +40,11 @@ def facts(options: TestOptions) -> JsonObject:
     if options.model is not None:
         described |= {"model": options.model, "model_options": {}}
     return described
+
+
+def _promises(options: TestOptions) -> JsonObject:
+    """Those of the workload. Raises UsageError where it is a user's own, and wrong."""
+    try:
+        return options.workload.promises(options.tuning)
+    except GeneratorError as wrong:
+        raise UsageError(f"--workload: {wrong}") from wrong

@@ -29,6 +29,7 @@ from dynamesis.harness.nemesis.libfaketime import find
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.processes.ports import LAST, UNPRIVILEGED
 from dynamesis.harness.results.yaml_document import YamlError
+from dynamesis.harness.targets.class_rules import wrong_names
 from dynamesis.harness.targets.dynamo.target import DynamoTarget
 from dynamesis.harness.targets.registry import TARGETS, load_target
 from dynamesis.harness.targets.target import CAPABILITIES, Demands, Target
@@ -260,7 +261,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
     options = TestOptions(
         target=target,
         target_options=target_options(target, spec.target_option),
-        nodes=target.names(spec.nodes),
+        nodes=node_names(target, spec.nodes),
         links=links_of(spec.links, target) if spec.world == PROCESSES else SIMULATED,
         port_base=spec.port_base,
         workload=workload,
@@ -286,6 +287,14 @@ def plan_test(spec: TestSpec) -> TestOptions:
     except Impossible as reason:
         raise UsageError(f"--nemesis: {reason}") from reason
     return _adapted(replace(options, faults=faults))
+
+
+def node_names(target: Target, count: int) -> tuple[str, ...]:
+    """What the target calls so many nodes. Raises UsageError."""
+    names: object = target.names(count)
+    if wrong := wrong_names(target, names, count):
+        raise UsageError(f"--target: target {target.name}: {wrong}")
+    return tuple(target.names(count))
 
 
 def _must_be_simulable(spec: TestSpec, target: Target) -> None:

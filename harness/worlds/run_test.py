@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from dynamesis.checkers.verdict import Unknown
+from dynamesis.cluster.plugins.objects import is_file_name
+from dynamesis.harness.generators.validate import GeneratorError
 from dynamesis.harness.nemesis.schedule_file import dump
 from dynamesis.harness.processes.limits import shortage
 from dynamesis.harness.processes.signals import end_by_interrupt, ending, in_main_thread
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import HISTORY, LOG, SCHEDULE, TEST, Folder
-from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake
+from dynamesis.harness.targets.system import EnvironmentFailed, TargetMistake, blamed
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder, writable_file
 from dynamesis.harness.worlds.facts import facts
@@ -79,6 +81,8 @@ def _run_test(
             finished = WORLDS[options.world].load()(options, folder, test, observer)
         except TargetMistake as mistake:
             raise UsageError(f"--target: {mistake}; more in {folder.path / LOG}") from mistake
+        except GeneratorError as wrong:
+            raise _own_mistake(spec, wrong, folder) from wrong
         except (EnvironmentFailed, OSError) as failed:
             if not test.get("booted"):  # it never came up: there is nothing to judge
                 raise
@@ -92,6 +96,16 @@ def _run_test(
         results = _judged(folder, test, junit, observer, failure)
     observer.ended(folder.path, test["command"])
     return TestResult(folder.path, results)
+
+
+def _own_mistake(spec: TestSpec, wrong: GeneratorError, folder: Folder) -> Exception:
+    """A UsageError where a workload of a user's own is what broke; else the error itself."""
+    what = blamed(wrong)
+    if what is None and not is_file_name(str(spec.workload)):
+        return wrong
+    log.error("%s", wrong, exc_info=wrong.__cause__)
+    gist = what or str(wrong).partition("\nstep: ")[0].partition("\ngenerator: ")[0]
+    return UsageError(f"--workload: {spec.workload}: {gist}; more in {folder.path / LOG}")
 
 
 @contextmanager

@@ -269,3 +269,16 @@ def test_results_are_plain_data() -> None:
     assert list(result["checkers"]) == list(CHECKERS)
     [phantom] = result["checkers"]["reads"]["anomalies"]
     assert phantom["ops"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("at_rest", "why"), [(False, ""), ("ValueError: no such table", " (ValueError: no such table)")]
+)
+def test_a_store_that_never_was_at_rest_is_unknown(at_rest: Any, why: str) -> None:
+    """Its final reads may show what was still to change."""
+    outcome = {"quiet": False, "waiting": {"at_rest": at_rest}}
+    found = results(*put(), harness("phase", "quiesce"), harness("quiesce", outcome))
+    assert any(
+        "the target's at_rest never answered that it is" + why == reason.partition(": ")[2]
+        for reason in found.verdicts["evidence"].reasons
+    )

@@ -16,6 +16,7 @@ import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import PENDING, Context, Generator, Rng, Step
+from dynamesis.harness.generators.validate import GeneratorError
 
 
 class SharedScript(Protocol):
@@ -109,7 +110,15 @@ class Drawn:
 
     def next(self, process: int, now: int) -> tuple[Op, SharedScript]:
         """The operation that is drawn next."""
-        op, rng = self.draw(self.rng, self.number)
+        drawn: object = self.draw(self.rng, self.number)
+        match drawn:
+            case (Op() as op, Rng() as rng):
+                pass
+            case _:
+                raise GeneratorError(
+                    f"{self.draw.__qualname__} returned {drawn!r:.80}; it must return an Op and "
+                    "the random stream: `return Op(...), rng`"
+                )
         return op, Drawn(rng, self.draw, self.number + self.step, self.step)
 
     def share(self, share: Share) -> SharedScript:

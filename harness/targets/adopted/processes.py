@@ -20,8 +20,9 @@ from dynamesis.harness.targets.adopted.cluster_file import AdoptedCluster
 
 #: s between two looks at a node
 _LOOK = 0.5
-#: s that a node may take to be what a command has made of it
-_SETTLE = 30.0
+#: s that a node may take to be what a command has made of it, where the file's limit is not longer;
+#: and how many times that on a busy machine: most of these nodes run on other ones
+_SETTLE, _MOST = 30.0, 2.0
 #: s that a connection may take
 _CONNECT = 2.0
 #: bytes of a command's output in which the last line is looked for
@@ -68,7 +69,10 @@ class AdoptedProcesses:
     async def start(self, node: str) -> None:
         if await self._look(node) == "down":
             await self._run(node, "start")
-            await self._until(node, "running", serves=True)
+            try:
+                await self._until(node, "running", serves=True)
+            except RuntimeError as failure:
+                raise RuntimeError(f"{failure}; {self._way_out(node)}") from failure
 
     async def stop(self, node: str) -> None:
         if await self._look(node) != "down":
@@ -150,7 +154,7 @@ class AdoptedProcesses:
         """Wait until the node is so, and takes connections of clients if it `serves`. Raises
         RuntimeError when that does not come about."""
         client = self._cluster.nodes[node].client
-        limit = _SETTLE * self._busy()
+        limit = max(_SETTLE, self._cluster.limit) * min(_MOST, max(1.0, self._busy()))
         try:
             async with asyncio.timeout(limit):
                 while await self._look(node) != wanted or (serves and not await _connects(client)):
@@ -160,6 +164,14 @@ class AdoptedProcesses:
                 f"{node} is {self.state(node)} and not {wanted} {limit:.0f} s after its command; "
                 f"the last line of its commands: {_last_line(self._log(node)) or '(none)'}"
             ) from None
+
+    def _way_out(self, node: str) -> str:
+        entry = self._cluster.nodes[node]
+        by = "by its state command" if "state" in entry.commands else f"at {entry.client}"
+        return (
+            f"start it by hand (`{entry.commands['start']}` did not), correct `start`, or where it "
+            f"is looked for ({by}), in the cluster's file, or give it longer there (limit)"
+        )
 
     async def _run(self, node: str, action: str) -> None:
         """Run the owner's command. Raises RuntimeError that has it, and its last line."""

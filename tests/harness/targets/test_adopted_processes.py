@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 from adoptable import Owned, owned
+from dynamesis.harness.targets.adopted import processes as processes_module
 from dynamesis.harness.targets.adopted.cluster_file import read_cluster
 from dynamesis.harness.targets.adopted.processes import AdoptedProcesses
 
@@ -92,6 +95,29 @@ def test_a_command_that_fails_is_shown_with_its_last_line(
         with pytest.raises(RuntimeError) as failure:
             await processes.kill("n1")
         assert complaint in str(failure.value)
+
+    with owned(tmp_path, running=()) as cluster:
+        asyncio.run(main(cluster))
+
+
+def test_a_node_that_never_comes_up_is_waited_for_within_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However busy this machine is: twice as long at most. The way out is in the error."""
+    monkeypatch.setattr(processes_module, "_SETTLE", 0.5)
+
+    async def main(cluster: Owned) -> None:
+        content = yaml.safe_load(cluster.write(state=None).read_text())
+        for node in content["nodes"].values():
+            node["start"] = "echo done"
+        cluster.file.write_text(yaml.safe_dump(content | {"limit": 0.5}))
+        processes = AdoptedProcesses(read_cluster(cluster.file), tmp_path / "logs", lambda: 8.0)
+        began = time.monotonic()
+        with pytest.raises(RuntimeError) as failure:
+            await processes.start_all()
+        assert time.monotonic() - began < 3
+        assert "is down and not running 1 s after its command; the last line" in str(failure.value)
+        assert "start it by hand (`echo done` did not), correct `start`" in str(failure.value)
 
     with owned(tmp_path, running=()) as cluster:
         asyncio.run(main(cluster))
