@@ -274,9 +274,10 @@ BUGS: dict[str, Bug] = {
     "hard-delete": Bug(
         reaping.HardDelete,
         "a delete leaves no tombstone",
-        nemesis="kill",
+        nemesis="kill,cut",
         workload="delete",
         anomalies=("resurrection",),
+        options=("--time-limit=16s",),
     ),
     # ---- hints
     "hint-early-delete": Bug(
