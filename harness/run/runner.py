@@ -225,7 +225,7 @@ class Runner:
         outcome = await self._until_quiet(ring)
         if reports and not exchanges:
             await self._dump(ring)  # before the reads that repair: what was never repaired shows
-            # a read repairs the nodes that it asks; a link that healing reset is noticed a little later
+            # a read repairs the nodes that it asks; that healing reset a link is noticed later
             await until_linked(observed, min(_LINKED, self._patience))
             await self._read_all()
         interval = self.parts.interval
