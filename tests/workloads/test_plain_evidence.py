@@ -84,7 +84,7 @@ def test_one_final_read_that_did_not_come_back(name):
     ]
     results = judge(name, lost)
     assert results.verdict is Verdict.UNKNOWN
-    assert any("final reads did not come back" in r for r in results.reasons()), results.reasons()
+    assert any("final read did not come back" in r for r in results.reasons()), results.reasons()
 
 
 def asked(history, op):
