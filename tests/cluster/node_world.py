@@ -196,7 +196,7 @@ class NodeAlone:
             await asyncio.sleep(0.01)
 
     async def ask(self, command: str, **args: Any) -> Any:
-        async with AdminClient(self.admin, secret=SECRET) as admin:
+        async with AdminClient(self.admin, timeout=30.0, secret=SECRET) as admin:
             return await admin.ask(command, **args)
 
     def events(self, name: str) -> list[dict[str, Any]]:
