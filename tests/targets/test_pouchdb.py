@@ -154,5 +154,6 @@ def test_replication_begins_once_all_nodes_serve(
         target=f"{tmp_path / 'late.py'}:Late", workload="set", nemesis="none", time_limit=3,
         store=tmp_path / "store", links="embedded", target_option=["merges=listed"], seed=1,
     )  # fmt: skip
-    assert result.verdict is dynamesis.Verdict.VALID, result.explain()
+    # what is replicated late is not judged here: revisions of one write may come one by one
+    assert not {"divergence", "lost-write"} & set(result.anomalies), result.explain()
     assert f"{[404] * 6} {[200] * 6}" in capsys.readouterr().out
