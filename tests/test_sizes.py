@@ -18,8 +18,6 @@ LONG_FILES = {
     "cluster/zoo/__init__.py": "the table of planted bugs",
     "cluster/core/protocol/messages.py": "the table of messages",
 }
-#: the function that may be longer
-LONG_FUNCTIONS = {"compose": "builds all that a test is made of, in the order of its dependencies"}
 
 
 def lengths(text: str) -> Iterator[tuple[str, int, int]]:
@@ -39,7 +37,7 @@ def too_long(folder: str, most: int) -> list[str]:
         found += [
             f"{name}:{line} {function} has {lines} lines"
             for function, line, lines in lengths(text)
-            if lines > FUNCTION and function not in LONG_FUNCTIONS
+            if lines > FUNCTION
         ]
     return found
 

@@ -49,21 +49,7 @@ def compose(
     gone."""
     workload, target, keys = options.workload, options.target, options.given_keys
     faketime, skips = _faketime(options, say)
-    spec = EnvironmentSpec(
-        target=target,
-        nodes=options.nodes,
-        links=options.links,
-        root=(folder / WORK).resolve(),
-        logs=(folder / LINKS).resolve(),
-        options=options.target_options,
-        workload=workload.name,
-        model=workload.model,
-        port_base=options.port_base,
-        newcomers=newcomers(options.faults),
-        starts=options.starts,
-        faketime=faketime,
-        clients=options.concurrency,
-    )
+    spec = _environment(options, folder, faketime)
 
     def restarted(what: Incident) -> None:
         recorder.note("links-restarted", what)
@@ -111,6 +97,25 @@ def compose(
             look=None if watch is None else watch.look,
             shared_load=shared if drivers.sharing else None,
         )
+
+
+def _environment(options: TestOptions, folder: Folder, faketime: Path | None) -> EnvironmentSpec:
+    """What is to be started for the test."""
+    return EnvironmentSpec(
+        target=options.target,
+        nodes=options.nodes,
+        links=options.links,
+        root=(folder / WORK).resolve(),
+        logs=(folder / LINKS).resolve(),
+        options=options.target_options,
+        workload=options.workload.name,
+        model=options.workload.model,
+        port_base=options.port_base,
+        newcomers=newcomers(options.faults),
+        starts=options.starts,
+        faketime=faketime,
+        clients=options.concurrency,
+    )
 
 
 def final_reads(options: TestOptions, used: tuple[str, ...], nodes: tuple[str, ...]) -> Generator:
