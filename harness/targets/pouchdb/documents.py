@@ -8,7 +8,8 @@ leaf that is deleted and has the id of its version, unlike the deletions of a me
 
 These are several revisions, and replication reads the leaves one by one: another node may have
 the new one before the deletions, and show what was merged as a sibling of it. `LeafContext.merged`
-is the remedy: each revision lists what its ancestors have merged, and readers leave that out.
+is the remedy: each revision lists what it and its ancestors have replaced, and readers leave that
+out.
 
 https://docs.couchdb.org/en/stable/replication/conflicts.html
 """
@@ -66,7 +67,7 @@ def replacing(
     version = _revision(context.key, id, *first) | {"stored": stored}
     if deleted:
         version["_deleted"] = True
-    merged = (*context.merged, *others)[-_LISTED:] if listed else ()
+    merged = (*context.merged, *context.revs)[-_LISTED:] if listed else ()
     if merged:
         version["merged"] = merged
     deletions = [{**_revision(context.key, id, rev), "_deleted": True} for rev in others]
