@@ -54,14 +54,27 @@ class Targets:
             self._coordinated[op.key] = str(op.worth.get("coordinator"))
 
     async def resolve(self, fault: FaultValue) -> FaultValue:
-        """The fault with the nodes, or for a cut the grudge, that its target now means."""
-        if not isinstance(fault, AimedFault) or fault.target is None:
-            return fault
+        """The fault with the nodes, or for a cut the grudge, that its target now means; a fault of
+        disks with those of its nodes that run."""
+        if isinstance(fault, AimedFault) and fault.target is not None:
+            fault = await self._aim(fault, fault.target)
+        return self._commanded(fault) if isinstance(fault, DiskFault) else fault
+
+    def _commanded(self, fault: DiskFault) -> DiskFault:
+        """With the nodes that run, since a disk fails by a command to its node. Where none of them
+        does, one that was aimed hits another node; any other is left without a node."""
+        running = [node for node in self.observed.nodes if self.observed.state(node) == "running"]
+        nodes = [node for node in fault.nodes if node in running]
+        if not nodes and fault.target is not None:
+            nodes = [node for node in (fault.otherwise, *running) if node in running][:1]
+        return structs.replace(fault, nodes=nodes)
+
+    async def _aim(self, fault: AimedFault, target: str) -> AimedFault:
         otherwise = fault.otherwise or self.observed.nodes[0]
-        if fault.target == "giver":
+        if target == "giver":
             nodes, rest = await self._giver(otherwise)
         else:
-            nodes, rest = await self._find(fault.target, fault.key or "", otherwise), []
+            nodes, rest = await self._find(target, fault.key or "", otherwise), []
         if isinstance(fault, KillFault | PauseFault | DiskFault):
             return structs.replace(fault, nodes=nodes)
         assert isinstance(fault, CutFault)

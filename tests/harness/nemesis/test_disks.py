@@ -151,3 +151,20 @@ def test_without_a_copy_no_disk_is_replaced(tmp_path: Path) -> None:
         await s.check("n1", "n2", "n3")
 
     run(tmp_path, scenario)
+
+
+def test_only_the_disks_of_nodes_that_run_fail(tmp_path: Path) -> None:
+    """A busy machine puts a pause, a kill and a disk fault on the same nodes: a node that is
+    paused takes no command, and a fault of disks on it alone could not show."""
+
+    async def scenario(s: Scene) -> None:
+        aim: Any = {"kind": "full", "target": "primaries", "key": "k", "otherwise": "n2"}
+        await s.do("start-pause", fault=0, nodes=["n1", "n2"])
+        found = await s.do("start-disk", fault=1, **aim)
+        assert found.value["nodes"] == ["n3"]
+        skipped = await s.do("start-disk", fault=2, kind="full", nodes=["n1", "n2"])
+        assert skipped.value["skipped"] == "no node or link is left to do it to"
+        await s.nemesis.heal_all()
+        await s.check("n1", "n2", "n3")
+
+    run(tmp_path, scenario, starts=("start-disk",))
