@@ -123,9 +123,11 @@ class Link:
             self._wanted.clear()
             self._last_dial = loop.time()
             delay = BACKOFF[0] if await self._live() else min(2 * delay, BACKOFF[1])
+            pause = delay * self._jitter.uniform(0.75, 1.25)
+            # wait_for of Python 3.11 would lose a cancellation in the tick of a wake
             with suppress(TimeoutError):
-                pause = delay * self._jitter.uniform(0.75, 1.25)
-                await asyncio.wait_for(self._wanted.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
             # whatever wakes it, attempts keep the least distance
             await asyncio.sleep(max(0.0, self._last_dial + BACKOFF[0] - loop.time()))
 

@@ -22,11 +22,16 @@ def follow() -> None:
     """End by SIGKILL with the process that the environment names, if it names one; immediately
     if that has ended already. What this process starts inherits nothing of it."""
     parent = os.environ.pop(PARENT, "")
-    if not parent.isdecimal():
-        return
+    if parent.isdecimal():
+        end_with(int(parent))
+
+
+def end_with(parent: int) -> None:
+    """End by SIGKILL as soon as `parent`, which is the parent of this process, has ended;
+    immediately if it has ended already."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != int(parent):
+    if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

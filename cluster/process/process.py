@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from dynamesis.cluster.process.forks import ForkServer
 from dynamesis.cluster.process.parent import PARENT
 from dynamesis.cluster.process.runtime import NodeRuntime
 
@@ -33,17 +34,21 @@ class NodeProcess:
         on_exit: Callable[[int], None],
         environment: Mapping[str, str],
         runtime: NodeRuntime = OURS,
+        forks: ForkServer | None = None,
     ) -> None:
         """Start `python -m dynamesis.cluster --config config`, its stderr appended to a file.
-        `environment`: its variables besides ours; `runtime`: the version of the node.
+        `environment`: its variables besides ours; `runtime`: the version of the node; `forks`: what
+        it is forked from where that can be, instead of being exec'd.
         `on_exit(pid)` is called once it is reaped."""
+        variables = {**runtime.environment(os.environ), **environment}
         with stderr.open("ab") as file:
-            self._process = subprocess.Popen(
+            forked = None if forks is None else forks.fork(runtime, variables, config, file)
+            self._process = forked or subprocess.Popen(
                 runtime.arguments(config),
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,
-                env={**runtime.environment(os.environ), **environment, **_tie()},
+                env={**variables, **_tie()},
                 start_new_session=True,
             )
         self._on_exit = on_exit

@@ -27,7 +27,11 @@ class NodeRuntime:
 
     def arguments(self, config: Path) -> list[str]:
         """The command line of a node."""
-        return [self.python, "-P", "-m", "dynamesis.cluster", "--config", str(config)]
+        return self.module("dynamesis.cluster", "--config", str(config))
+
+    def module(self, name: str, *arguments: str) -> list[str]:
+        """The command line of a module of the package."""
+        return [self.python, "-P", "-m", name, *arguments]
 
     def environment(self, ours: Mapping[str, str]) -> dict[str, str]:
         """The variables of a node: `ours`, with its path for Python."""

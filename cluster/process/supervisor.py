@@ -18,6 +18,7 @@ from dynamesis.cluster.config.config import dump, write_private
 from dynamesis.cluster.process import node_folders
 from dynamesis.cluster.process.cluster_spec import ClusterSpec
 from dynamesis.cluster.process.fakeclock import FakeClock
+from dynamesis.cluster.process.forks import ForkServer, fork_server
 from dynamesis.cluster.process.node_folders import CLOCK, CONFIG, STDERR, last_lines
 from dynamesis.cluster.process.node_questions import ClusterQuestions
 from dynamesis.cluster.process.process import NodeProcess
@@ -29,6 +30,8 @@ READY_WITHIN = 30.0
 WAITS_AFTER = 1.0
 #: seconds between two questions whether it is
 ASK_AGAIN = 0.01
+#: what goes wrong in the process that nodes are forked from, in the folder of all
+FORKS = "fork-server.log"
 #: seconds for a graceful stop before SIGKILL
 GRACE = 5.0
 
@@ -52,14 +55,28 @@ class Cluster(ClusterQuestions):
         self._clocks: dict[str, FakeClock] = {}
         #: nodes that are started in another version than the rest
         self._runtimes: dict[str, NodeRuntime] = {}
+        #: what nodes are forked from, once it was started
+        self._forks: ForkServer | None = None
         #: founders that have left and came again, as nodes that join
         self._came_again: set[str] = set()
 
     # ---- processes
 
+    def prepare(self) -> None:
+        """Begin to load the code of the nodes, which start_all then has; to be undone by stop_all.
+        Nodes whose clock is to be wrong by a library have that loaded first, each for itself."""
+        spec = self._spec
+        if self._forks is None and spec.faketime is None:
+            spec.root.mkdir(parents=True, exist_ok=True)
+            variables = spec.runtime.environment(os.environ)
+            self._forks = fork_server(spec.runtime, variables, spec.root / FORKS)
+
     async def start_all(self) -> None:
         """Start every node, and return once each is ready and has a link to each other.
         Raises RuntimeError with the last lines of its log if a node would not start."""
+        self.prepare()
+        if self._forks is not None:
+            await self._forks.until_ready()
         for node in self.nodes:
             self._spawn(node)
         await asyncio.gather(
@@ -229,6 +246,9 @@ class Cluster(ClusterQuestions):
         """Stop every process, whatever its state; never raises."""
         for clock in self._clocks.values():
             clock.stop()
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
         await asyncio.gather(
             *(process.stop(GRACE) for process in self._processes.values()), return_exceptions=True
         )
@@ -248,7 +268,9 @@ class Cluster(ClusterQuestions):
         config = folder / CONFIG
         write_private(config, dump(self._spec.config(node, node in self._came_again)))
         environment = self._faked(node, folder)
-        process = NodeProcess(config, folder / STDERR, self._gone, environment, self.runtime(node))
+        process = NodeProcess(
+            config, folder / STDERR, self._gone, environment, self.runtime(node), self._forks
+        )
         self._processes[node] = process
         self._on_spawn(process.pid)
 

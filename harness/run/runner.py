@@ -134,6 +134,8 @@ class Runner:
 
     async def _boot(self) -> RingView | None:
         self._phase("boot")
+        if self.parts.store.prepare is not None:
+            self.parts.store.prepare()
         await self.parts.links.start(self.parts.routes)
         try:
             await self.parts.store.processes.start_all()

@@ -229,6 +229,7 @@ Decode = Callable[[bytes, bool], Sibling]
 class Capabilities:
     """What can be done to a store that was built; None for what it lacks.
 
+    prepare: begins what `start_all` would wait for, while links start; `stop_all` ends it
     status: without it, faults are proved by processes and links alone
     views: what nodes report of their clocks and their membership alone, where there is no status
     pids: the process of each node that runs; without it, it is not seen whether nodes dial each
@@ -252,6 +253,7 @@ class Capabilities:
     """
 
     processes: Processes
+    prepare: Callable[[], None] | None = None
     status: Status | None = None
     dumps: ReplicaDumps | None = None
     placements: Placements | None = None

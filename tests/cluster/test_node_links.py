@@ -314,3 +314,20 @@ async def test_a_question_to_several_peers_is_encoded_once(monkeypatch: pytest.M
         await until(lambda: w.peer.received[-5:] == questions, "all came, in order")
         assert [id(message) for message in encoded] == [id(shared), id(alike), id(large)]
         assert w.peers._frame == b"", "a large frame is not kept"
+
+
+@pytest.mark.parametrize("ticks", range(6))
+@in_loop
+async def test_links_end_also_when_a_wake_comes_at_the_same_time(ticks: int) -> None:
+    """As when a cluster is stopped: each node sees others go, which have just dialled it."""
+    with reserve(1) as ports:
+        nothing = f"127.0.0.1:{ports.take()}"
+        failed = asyncio.Event()
+        made = Peers(ME, 1.0, lambda event: failed.set(), lambda *_, **__: None)
+        made.add("n2", nothing)
+        await failed.wait()
+        await asyncio.sleep(0.01)  # it pauses
+        made.wake_all()
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(made.close(), 10)

@@ -206,6 +206,7 @@ def capabilities(cluster: Cluster, make_load: MakeLoad) -> Capabilities:
     asked = Questions(cluster)
     return Capabilities(
         processes=cluster,
+        prepare=cluster.prepare,
         status=asked,
         dumps=asked,
         placements=asked,

@@ -93,6 +93,9 @@ class SimulatedCluster(Cluster):
 
     # ---- processes
 
+    def prepare(self) -> None:
+        """Nothing: its nodes are values of this process."""
+
     def _spawn(self, node: str) -> None:
         if self.state(node) != "down":
             raise RuntimeError(f"{node} is {self.state(node)} already")
