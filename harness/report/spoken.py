@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynamesis.harness.report.pictures.svg import short
+from dynamesis.harness.report.words import counted, share, times
 
 #: anomalies that are named, and characters of a sentence
 _NAMED, _LONG = 3, 230
@@ -35,11 +36,6 @@ def spoken(results: Mapping[str, Any]) -> Iterator[str]:
         yield rests(figures)
 
 
-def times(count: int) -> str:
-    """`once`, `twice`, `3 times`."""
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
 def first_sentence(why: str) -> str:
     """The first sentence of a proof, without references to lines of the history."""
     shown = _NAMES.sub("", why[: 4 * _LONG], count=1)
@@ -62,12 +58,12 @@ def lead(why: str) -> tuple[str, str]:
 
 def rests(figures: Mapping[str, Any]) -> str:
     """What a verdict rests on, in a sentence."""
-    shown = f"{figures['acknowledged']} of {figures['tried']} operations were acknowledged"
+    shown = share(figures["acknowledged"], figures["tried"], "operation", "acknowledged")
     if faults := figures["faults"]:
         took = sum(fault["took_effect"] is True for fault in faults)
-        shown += f", {took} of {len(faults)} faults took effect"
+        shown += f", {took} of {counted(len(faults), 'fault')} took effect"
     if (final := figures["final_reads"])["asked"]:
-        shown += f", {final['answered']} of {final['asked']} final reads were answered"
+        shown += f", {share(final['answered'], final['asked'], 'final read', 'answered')}"
     return f"{shown}."
 
 
