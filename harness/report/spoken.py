@@ -17,7 +17,9 @@ from dynamesis.harness.report.words import counted, share, times
 _NAMED, _LONG = 3, 230
 _REFERENCE = re.compile(r" \(index \d+\)| at index \d+")
 #: what may get a capital: a sentence may begin with a key too, and that stays as it is spelled
-_ARTICLE = re.compile(r"^(?:the|an|no|every|both)(?= )")
+_ARTICLE = re.compile(
+    r"^(?:the|an|no|every|both|each|of|without|after|index(?= \d)|process|key(?= '))(?= )"
+)
 _SENTENCE = re.compile(r"(?<=[^.\s])\.(?=\s|$)")
 #: a sentence that only gives the operations of a cycle their names
 _NAMES = re.compile(r"T1 is the [^.]* at index \d+\.(?: +)(?=\S)")
