@@ -11,7 +11,7 @@ from __future__ import annotations
 ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     # ---- checkers: a history goes in, a verdict comes out
     "checkers": ("verdicts", ()),
-    "checkers.history": ("events, columns, pairing, and the rules of a history", ()),
+    "checkers.history": ("events, columns, pairing, the rules of a history; counts in words", ()),
     "checkers.formats": ("JSON Lines, JSON and EDN, read and written", ("checkers.history",)),
     "checkers.graph": ("runs, causal order, and cycles", ("checkers.history",)),
     "checkers.explain": (
@@ -332,7 +332,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.local_cluster": (
         "a cluster that stays up",
         (
-            *("cluster.client", "cluster.config", "cluster.net"),
+            *("checkers.history", "cluster.client", "cluster.config", "cluster.net"),
             *("harness.processes", "harness.targets", "harness.targets.dynamo"),
             *("harness.usage", "harness.worlds"),
         ),
@@ -349,8 +349,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "harness.dask": (
         "the tests of a campaign on the workers of a Dask cluster",
         (
-            *("harness.campaign", "harness.processes", "harness.results"),
-            *("harness.targets", "harness.worlds"),
+            *("checkers.history", "harness.campaign", "harness.processes"),
+            *("harness.results", "harness.targets", "harness.worlds"),
         ),
     ),
     "harness.hunt": (
@@ -391,7 +391,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "harness.cli.local": (
         "commands for a local cluster",
-        ("harness.local_cluster", "harness.targets", "harness.usage", "harness.worlds"),
+        (
+            *("checkers.history", "harness.local_cluster", "harness.targets"),
+            *("harness.usage", "harness.worlds"),
+        ),
     ),
     "harness.cli.stored": (
         "commands that read what tests and campaigns stored",

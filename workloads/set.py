@@ -8,6 +8,7 @@ that its proofs are easy to follow.
 
 from __future__ import annotations
 
+from dynamesis.checkers.explain.describe import counted
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
@@ -61,7 +62,7 @@ def check_set(run: Run) -> CheckerResult:
         why = (
             f"process {write.process} added {added} to {write.key} (index {write.row}, "
             f"acknowledged); the final merge (index {final.row}) of "
-            f"{len(merged[write.key])} elements lacks it."
+            f"{counted(len(merged[write.key]), 'element')} lacks it."
         )
         found.append(Anomaly("lost-element", why, write.key, (write.row, final.row)))
     return judge(found, (), {"elements": {key: len(held) for key, held in merged.items()}})

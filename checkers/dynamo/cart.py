@@ -79,8 +79,9 @@ def _extra(c: Causality, row: int, allowed: list[int]) -> list[Anomaly]:
     extra = sorted(_merged(c, row) - known)
     if not extra:
         return []
+    verb = "is" if len(extra) == 1 else "are"
     why = (
-        f"the merge of {reading(h, row)} ({contents(h, row)}) holds {listed(extra)}, which are "
+        f"the merge of {reading(h, row)} ({contents(h, row)}) holds {listed(extra)}, which {verb} "
         f"in no version that may be current ({listed([name(c, v) for v in allowed], 'none')})."
     )
     return [Anomaly("extra-item", why, h.keys[h.key_of[row]], (row,), {"items": extra})]
@@ -96,7 +97,7 @@ def _missing(c: Causality, row: int, truth: list[int]) -> list[Anomaly]:
             why = (
                 f"{name(c, version)} put {listed(lacking)} into cart {h.keys[h.key_of[row]]} and "
                 f"nothing replaced it ({effect(c, version)}), but the merge of {reading(h, row)} "
-                f"({contents(h, row)}) lacks them."
+                f"({contents(h, row)}) lacks {'it' if len(lacking) == 1 else 'them'}."
             )
             proof = tuple(sorted({*effect_rows(c, version), row}))
             data = {"id": name(c, version), "items": lacking}

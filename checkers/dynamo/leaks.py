@@ -44,8 +44,8 @@ def check_leaks(run: Run) -> CheckerResult:
         if left:
             what = listed([f"{size} {IN_PROGRESS[name]}" for name, size in left.items()])
             why = (
-                f"{node} still counted {what} in progress at {at(h, row)}, after quiescence and "
-                "without load."
+                f"{node} still had work in progress at {at(h, row)}, after quiescence and without "
+                f"load: {what}."
             )
             during = (timeline.phases.get("load", 0), row)
             found.append(Anomaly("leak", why, None, (row,), {"node": node, **left}, during))

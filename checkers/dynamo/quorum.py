@@ -42,7 +42,7 @@ from dynamesis.checkers.dynamo.quorum_claims import contradiction, forgetful, ne
 from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.dynamo.zones import in_each_zone, too_far
-from dynamesis.checkers.explain.describe import at, listed
+from dynamesis.checkers.explain.describe import at, listed, times
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import History
@@ -118,11 +118,13 @@ def _unread(h: History, timeline: Timeline) -> Iterator[Anomaly]:
         codes = Counter(h.errors[row].code if row in h.errors else "?" for row in rows)
         if len(rows) < FINAL_DELAYS and all(code in DELAYS for code in codes):
             continue
-        what = listed([f"{times} times {code}" for code, times in codes.items()])
+        ends = listed(
+            [f"{times(many)} {code}" if many > 1 else code for code, many in codes.items()]
+        )
         why = (
             f"no final read of {h.keys[key]} succeeded, although all was healed: it was tried "
-            f"{len(rows)} times between {at(h, int(h.pair[rows[0]]))} and {at(h, rows[-1])} "
-            f"and ended in {what}."
+            f"{times(len(rows))} between {at(h, int(h.pair[rows[0]]))} and {at(h, rows[-1])} "
+            f"and ended in {ends}."
         )
         ops = tuple(sorted(each for row in rows for each in (int(h.pair[row]), row)))
         yield Anomaly("unavailable", why, h.keys[key], ops, {"codes": dict(codes)})

@@ -6,15 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamesis.checkers.dynamo.request_needs import Need
+from dynamesis.checkers.explain.describe import counted
 
 
 def needed(need: Need) -> str:
     """A need in words."""
-    parts = [f"{need.enough} nodes"]
-    parts += [f"{need.primaries} primaries"] if need.primaries else []
-    parts += [f"{need.durable} durable copies"] if need.durable else []
-    parts += [f"{need.local} nodes of the coordinator's zone"] if need.local else []
+    parts = [counted(need.enough, "node")]
+    parts += [counted(need.primaries, "primary", "primaries")] if need.primaries else []
+    parts += [_copies(need.durable)] if need.durable else []
+    parts += [_local(need.local)] if need.local else []
     return ", ".join(parts)
+
+
+def _copies(count: int) -> str:
+    return counted(count, "durable copy", "durable copies")
+
+
+def _local(count: int) -> str:
+    return f"{counted(count, 'node')} of the coordinator's zone"
 
 
 def forgetful(quorum_info: Any) -> str | None:
@@ -26,8 +35,8 @@ def forgetful(quorum_info: Any) -> str | None:
     if not isinstance(replicas, int) or not isinstance(durable, int) or durable >= replicas:
         return None
     return (
-        f"the answer claims {durable} durable copies of {replicas} replicas, where by the test's "
-        "settings no copy is acknowledged before it is durable"
+        f"the answer claims {_copies(durable)} of {counted(replicas, 'replica')}, where by the "
+        "test's settings no copy is acknowledged before it is durable"
     )
 
 
@@ -39,16 +48,17 @@ def contradiction(quorum_info: Any, need: Need, possible: int, known: bool) -> s
     claims = {k: v for k, v in quorum_info.items() if isinstance(v, int)}
     replicas = claims.get("replicas", need.answers)
     if replicas < need.answers:
-        return f"the answer itself claims only {replicas} replicas"
+        return f"the answer itself claims only {counted(replicas, 'replica')}"
     for name, least in (("primaries", need.primaries), ("durable", need.durable)):
         if claims.get(name, least) < least:
             return f"the answer itself claims only {claims[name]} {name}"
     if claims.get("primaries", 0) > possible:
         return (
-            f"the answer claims {claims['primaries']} primaries, of which {possible} could answer"
+            f"the answer claims {counted(claims['primaries'], 'primary', 'primaries')}, of which "
+            f"{possible} could answer"
         )
     if claims.get("durable", 0) > replicas:
-        return f"the answer claims {claims['durable']} durable copies of {replicas} replicas"
+        return f"the answer claims {_copies(claims['durable'])} of {counted(replicas, 'replica')}"
     if not known and claims.get("fallbacks", 0) > 0:
         return (
             f"{claims['fallbacks']} of those that the answer counts stand in for a primary and "

@@ -22,6 +22,7 @@ from dynamesis.checkers.explain.describe import (
     fate,
     listed,
     reading,
+    times,
 )
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
@@ -57,6 +58,11 @@ def _repaired(counts: Mapping[str, Any]) -> str:
     return counted(keys, "key") if isinstance(keys, int) else f"{keys} keys"
 
 
+def _rounds(counts: Mapping[str, Any]) -> str:
+    rounds = counts.get("rounds")
+    return times(rounds) if isinstance(rounds, int) else f"{rounds} times"
+
+
 def _endless(h: History, in_vain: Any, row: int) -> Iterator[Anomaly]:
     """Anti-entropy that finds differences again and again without writes."""
     if not isinstance(in_vain, Mapping):
@@ -64,7 +70,7 @@ def _endless(h: History, in_vain: Any, row: int) -> Iterator[Anomaly]:
     done = {str(pair): counts for pair, counts in in_vain.items() if isinstance(counts, Mapping)}
     if done:
         pairs = [
-            f"{pair} {counts.get('rounds')} times ({_repaired(counts)} repaired)"
+            f"{pair} {_rounds(counts)} ({_repaired(counts)} repaired)"
             for pair, counts in done.items()
         ]
         why = (
@@ -149,7 +155,7 @@ def _needless(h: History, timeline: Timeline) -> Iterator[Anomaly]:
     busy = {node: n for node, n in counts.items() if n} if isinstance(counts, dict) else {}
     if busy:
         final = timeline.final or 0
-        by_node = [f"{n} times by {node}" for node, n in busy.items()]
+        by_node = [f"{times(n)} by {node}" for node, n in busy.items()]
         why = (
             "the replicas held the same, there were no writes, and yet the gets after "
             f"{at(h, final)} had replicas repaired: {listed(by_node)}. "

@@ -29,7 +29,7 @@ from dynamesis.checkers.evidence.figures import (
     first_fault,
     is_run,
 )
-from dynamesis.checkers.explain.describe import at, concerned, counted, listed
+from dynamesis.checkers.explain.describe import at, concerned, counted, listed, share, times
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.codes import HARNESS
@@ -104,7 +104,7 @@ def _without_ok(h: History) -> Iterator[str]:
         tried = int(np.count_nonzero(of_f & (h.kind == INVOKE)))
         if tried and not np.any(of_f & (h.kind == OK)):
             ended = _commonest_end(h, np.flatnonzero(of_f & (h.kind != INVOKE)))
-            yield f"{f} was tried {tried} times and never succeeded{ended}"
+            yield f"{f} was tried {times(tried)} and never succeeded{ended}"
 
 
 def _commonest_end(h: History, rows: np.ndarray[Any, Any]) -> str:
@@ -114,11 +114,11 @@ def _commonest_end(h: History, rows: np.ndarray[Any, Any]) -> str:
     codes = Counter(error.code for error in errors)
     if not codes:
         return ""
-    [(code, times)] = codes.most_common(1)
+    [(code, many)] = codes.most_common(1)
     messages = Counter(error.message for error in errors if error.code == code)
     message = " ".join(messages.most_common(1)[0][0].split())
     cut = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
-    return f"; {times} of them ended in {code}" + (f" ({cut})" if cut else "")
+    return f"; {many} of them ended in {code}" + (f" ({cut})" if cut else "")
 
 
 def _never_again(h: History, timeline: Timeline) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _never_again(h: History, timeline: Timeline) -> Iterator[str]:
         if tried >= AGAIN and before and not np.any(done & of_f):
             yield (
                 f"{f} never succeeded once the faults had begun at {at(h, first.started)}: it was "
-                f"tried {tried} times"
+                f"tried {times(tried)}"
             )
 
 
@@ -176,14 +176,15 @@ def _unread(h: History, timeline: Timeline) -> Iterator[str]:
     failed = dumps[(ends < 0) | (h.kind[ends] != OK)]
     if len(failed):
         nodes = sorted({h.nodes[h.replica[row]] for row in failed.tolist() if h.replica[row] >= 0})
-        yield f"{len(failed)} of {len(dumps)} final dumps did not come back ({listed(nodes)})"
+        asked = counted(len(dumps), "final dump")
+        yield f"{len(failed)} of {asked} did not come back ({listed(nodes)})"
 
 
 def _too_little(counts: Figures, test: Mapping[str, Any] | None) -> Iterator[str]:
     """What lies below the floor. The share is for all tests, the numbers for tests that were run:
     of a history without its test.json no one knows how much it was meant to do."""
     floor, done, tried = counts["floor"], counts["acknowledged"], counts["tried"]
-    shown = f"{done} of {tried} operations of the load were acknowledged"
+    shown = share(done, tried, "operation", "acknowledged", " of the load")
     if tried and done < floor["share"] * tried:
         yield f"too little was acknowledged: {shown}; the floor is {floor['share']:.0%}"
     if not is_run(test):
@@ -191,15 +192,16 @@ def _too_little(counts: Figures, test: Mapping[str, Any] | None) -> Iterator[str
     if done < floor["acknowledged"] or counts["writes"] < floor["writes"]:
         yield (
             f"too little was acknowledged: {shown}, {counts['writes']} of them writes; the floor "
-            f"is {floor['acknowledged']} operations and {floor['writes']} writes"
+            f"is {counted(floor['acknowledged'], 'operation')} and "
+            f"{counted(floor['writes'], 'write')}"
         )
     if counts["writes"] and counts["writes_since_faults"] == 0:
         yield "no write was acknowledged once the faults had begun"
     compared = counts["compared"]
     if counts["dumps"]["answered"] and floor["replicas"] and compared["most_replicas"] < 2:
         yield (
-            f"no key was compared on two replicas or more: of {compared['keys']} keys one copy "
-            "each was dumped"
+            "no key was compared on two replicas or more: of "
+            f"{counted(compared['keys'], 'key')} one copy each was dumped"
         )
 
 

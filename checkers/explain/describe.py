@@ -7,6 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.history.counts import counted as counted
+from dynamesis.checkers.history.counts import share as share
+from dynamesis.checkers.history.counts import times as times
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, OK
 from dynamesis.checkers.history.timeline import Fault
@@ -20,11 +23,6 @@ def listed(items: Sequence[str], nothing: str = "nothing", separator: str = ", "
     if len(items) > SPELLED:
         return f"{separator.join(items[:SPELLED])} and {len(items) - SPELLED} more"
     return separator.join(items) or nothing
-
-
-def counted(count: int, one: str) -> str:
-    """A count and what is counted: "1 key", "2 keys"."""
-    return f"{count} {one}" if count == 1 else f"{count} {one}s"
 
 
 def as_text(value: object) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from dynamesis.checkers.explain.describe import fate, listed, name
+from dynamesis.checkers.explain.describe import counted, fate, listed, name
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK
@@ -66,7 +66,8 @@ def _anomaly(c: Causality, version: int, claimed: int, known: Kept) -> Anomaly:
     others = {*known.copies, *(node for nodes in known.hints.values() for node in nodes)}
     memory = sorted(others - known.durable)
     why = (
-        f"{fate(c, version)}, and the answer claims {claimed} durable copies. By the nodes' logs "
+        f"{fate(c, version)}, and the answer claims "
+        f"{counted(claimed, 'durable copy', 'durable copies')}. By the nodes' logs "
         f"{listed(durable, 'no node')} acknowledged it once it was durable, "
         f"{listed(memory, 'no other')} from memory."
     )

@@ -9,6 +9,7 @@ one copy is left."""
 
 from __future__ import annotations
 
+from dynamesis.checkers.explain.describe import counted
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -41,7 +42,7 @@ def _anomaly(run: Run, logs: Logs, place: tuple[str, str], events: list[Event]) 
     near = tuple(start for start in upgrades if row is None or start <= row)[-1:]
     keys = sorted({str(event["key"]) for event in events if event.get("key") is not None})
     why = (
-        f"{node} could not read {len(events)} rows of its table {table}, the first"
+        f"{node} could not read {counted(len(events), 'row')} of its table {table}, the first"
         f"{logs.when(first)}. No disk failed; nodes were started in another version, which "
         "writes what this one cannot read."
     )

@@ -7,6 +7,7 @@ own."""
 
 from __future__ import annotations
 
+from dynamesis.checkers.explain.describe import times
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -38,7 +39,7 @@ def _anomaly(run: Run, logs: Logs, pair: tuple[str, str], events: list[Event]) -
     near = tuple(start for start in upgrades if row is None or start <= row)[-1:]
     versions = " An upgrade of nodes to another version had begun." if near else ""
     why = (
-        f"{node} could not read what {peer} had sent it{logs.when(first)}, {len(events)} times in "
+        f"{node} could not read what {peer} had sent it{logs.when(first)}, {times(len(events))} in "
         f"all: {first.get('reason')}. Both are nodes of this cluster, and no link changes a "
         f"frame.{versions}"
     )

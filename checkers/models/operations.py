@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from dynamesis.checkers.explain.describe import counted
 from dynamesis.checkers.history.codes import NEMESIS
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INVOKE, OK
@@ -73,7 +74,7 @@ def _strange_fs(h: History, model: str, known: frozenset[str]) -> Iterator[str]:
             count = int(np.count_nonzero((h.f[rows] == number) & (h.kind[rows] == INVOKE)))
             yield (
                 f"index {at}, field f: model {model} knows {expected}, and not "
-                f"{h.fs[number] or 'none'} ({count} operation{'s' * (count != 1)}), which may "
+                f"{h.fs[number] or 'none'} ({counted(count, 'operation')}), which may "
                 "have done anything"
             )
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.explain.describe import listed
+from dynamesis.checkers.explain.describe import counted, listed
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
@@ -216,8 +216,8 @@ def _lost(
     reasons = []
     if there:
         reasons.append(
-            f"{there} values that were enqueued were not delivered, and may be in the queue still: "
-            "no drain succeeded, and no dequeue found it empty, after they were acknowledged"
+            f"{counted(there, 'value')} that {'was' if there == 1 else 'were'} enqueued may be in "
+            "the queue still: no drain succeeded, and no dequeue found it empty, since"
         )
     if last is None or not gone or any(row < last[1] for row in queue.doubtful_drains):
         return [], reasons
@@ -228,9 +228,9 @@ def _lost(
         return [], reasons
     values = listed([h.spelled(value) for value, _ in gone])
     why = (
-        f"of {len(gone)} values ({values}) that were acknowledged and never delivered at least "
-        f"{len(gone) - len(takers)} are lost: nothing was left at index {last[1]}, and only "
-        f"{len(takers)} dequeues of unknown outcome may have taken one each."
+        f"of {counted(len(gone), 'value')} ({values}) acknowledged and never delivered at least "
+        f"{len(gone) - len(takers)} must be lost: nothing was left at index {last[1]}, and only "
+        f"{counted(len(takers), 'dequeue')} of unknown outcome may have taken one each."
     )
     rows = {e.end for _, e in gone[:_NAMED]} | {*takers[:_NAMED], last[1]}
     return [Anomaly("lost", why, None, tuple(sorted(rows)))], reasons

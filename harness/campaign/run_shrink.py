@@ -87,7 +87,8 @@ def run_shrink(folder: Path, tries: int, most: int) -> int:
     file = folder / SHRUNK
     file.write_text(_HEAD + _dump(attempts.best), encoding="utf-8")
     runs_made = counted(attempts.runs, "run")
-    print(f"{len(attempts.best)} of {len(faults)} faults are enough ({runs_made}): {file}")
+    given = counted(len(faults), "fault")
+    print(f"{len(attempts.best)} of {given} will do ({runs_made}): {file}")
     print(f"again   {command(replace(spec, nemesis=None, schedule=file))}")
     return VALID
 

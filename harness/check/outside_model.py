@@ -17,6 +17,7 @@ from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.models.models import MODELS
 from dynamesis.checkers.verdict import Anomaly, CheckerResult, Results, Verdict, check_safely
 from dynamesis.cluster.plugins.objects import absolute, is_file_name, load_object
+from dynamesis.harness.report.words import counted
 
 GROUP = "dynamesis.checkers"
 OwnModel = Callable[[History], CheckerResult]
@@ -60,7 +61,7 @@ def _result(value: object, rows: int) -> CheckerResult:
     found = replace(value, anomalies=tuple(_anomaly(each, rows) for each in value.anomalies))
     many = sum(found.counts().values())
     if found.verdict is Verdict.VALID and many:
-        raise ValueError(f"it returned VALID, and {many} anomalies")
+        raise ValueError(f"it returned VALID, and {counted(many, 'anomaly', 'anomalies')}")
     if found.verdict is Verdict.INVALID and not many:
         raise ValueError("it returned INVALID, and no anomaly that proves it")
     msgspec.json.encode(found.to_dict())

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from dynamesis.checkers.history.counts import times
 from dynamesis.harness.campaign.worker_pool import Ended, Task
 from dynamesis.harness.dask.packed import LIMIT, BadPack, unpack
 from dynamesis.harness.dask.remote import RemoteResult, RemoteTest, run_remote
@@ -166,7 +167,7 @@ class DaskPool:
         except Exception as failure:  # Dask's own, of a worker or a scheduler that is gone
             log.warning("run %d: %r", number, failure)
         if each.lost >= _MOST_LOST:
-            return self._failed(each.task, f"{each.lost + 1} workers were lost with it")
+            return self._failed(each.task, f"its worker was lost {times(each.lost + 1)}")
         self._lose(each)
         return None
 

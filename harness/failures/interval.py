@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.interval import interval
 
@@ -30,7 +31,7 @@ class Rate:
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"{self.failed} of {self.runs} runs ({low:.0%} to {high:.0%})"
+        return f"{self.failed} of {counted(self.runs, 'run')} ({low:.0%} to {high:.0%})"
 
     def to_dict(self) -> JsonObject:
         """Plain data; shares from 0 to 1, rounded to a thousandth."""

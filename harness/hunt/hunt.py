@@ -24,7 +24,7 @@ from dynamesis.harness.hunt.runs import HuntRuns
 from dynamesis.harness.hunt.shrink import ShrinkLimits, shrunk
 from dynamesis.harness.hunt.trials import INVALID, VALID, Trial, TrialOutcome, TrialWorld
 from dynamesis.harness.report.summary import reasons
-from dynamesis.harness.report.words import counted
+from dynamesis.harness.report.words import counted, times
 from dynamesis.harness.worlds.test_spec import command
 
 log = logging.getLogger(__name__)
@@ -122,8 +122,8 @@ class Hunter:
         kept, new = self.failures.strike(found, shown)
         self.struck[kept.name] += 1
         self.runs.keep(kept.name, outcome.number)
-        if (times := self.struck[kept.name]) in _SHOWN:
-            again = "new" if new else f"met {times} times" if times > 1 else "known"
+        if (met := self.struck[kept.name]) in _SHOWN:
+            again = "new" if new else f"met {times(met)}" if met > 1 else "known"
             self.say(INVALID, f"{again}   {kept.name}: {found.why}")
         if new:
             self.fresh.append(kept.name)
@@ -159,7 +159,7 @@ class Hunter:
 
 def enough(before: Failure, after: Failure) -> str:
     """What is left of a failure."""
-    faults = f"{len(after.faults)} of {len(before.faults)} faults are enough"
+    faults = f"{len(after.faults)} of {counted(len(before.faults), 'fault')} will do"
     if after.operations is None:
         return faults
     return f"{faults}, with {counted(len(after.operations), 'operation')}"

@@ -24,6 +24,7 @@ from dynamesis.harness.hunt.trials import (
     TrialOutcome,
     TrialWorld,
 )
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.worlds.options import SIMULATED
 
@@ -92,7 +93,7 @@ class Replayed:
         if self.others and not self.shown:
             word = f"fails otherwise ({', '.join(sorted({e.anomalies[0] for e in self.others}))})"
         unsure = f", {self.unknown} unknown" * bool(self.unknown)
-        unsure += f", {self.errors} errors" * bool(self.errors)
+        unsure += f", {counted(self.errors, 'error')}" * bool(self.errors)
         rate = str(self.rate)
         if self.failure.world == SIMULATED and self.rate.runs:
             rate = "as always: it is simulated"

@@ -28,6 +28,7 @@ from dynamesis.harness.hunt.trials import (
     TrialWorld,
 )
 from dynamesis.harness.hunt.view import shown, so_far
+from dynamesis.harness.report.words import counted, times
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import Folder
@@ -75,8 +76,10 @@ def run_hunt(file: Path, options: HuntOptions, json: bool, mode: Mode) -> int:
     folder = results_folder(options.store / HUNTS, campaign.name)
     console = console_of(mode)
     if mode is not Mode.QUIET:
-        tests = f"{len(Draws.of(campaign, seed).combinations)} combinations of {campaign.name}"
-        console.print(f"hunt    {tests}, seed {seed}, failures in {options.failures}")
+        tests = counted(len(Draws.of(campaign, seed).combinations), "combination")
+        console.print(
+            f"hunt    {tests} of {campaign.name}, seed {seed}, failures in {options.failures}"
+        )
     with worlds(folder, options.jobs, in_memory=True) as (known, runs):
         runs.budget = options.budget
         drawn = {name: _times(name, options) for name in known if options.world in (None, name)}
@@ -92,7 +95,7 @@ def run_hunt(file: Path, options: HuntOptions, json: bool, mode: Mode) -> int:
         return CODES[summary["verdict"]]
     console.print(f"{summary['verdict']}: {so_far(hunter)}")
     for each in summary["failures"]:
-        console.print(f"  {each['file']}  met {each['struck']} times in this hunt")
+        console.print(f"  {each['file']}  met {times(each['struck'])} in this hunt")
     console.print(f"folder  {folder.path}")
     return CODES[summary["verdict"]]
 

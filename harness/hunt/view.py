@@ -11,6 +11,7 @@ from dynamesis.harness.campaign.view import clock
 from dynamesis.harness.hunt.hunt import Hunter
 from dynamesis.harness.hunt.trials import VERDICTS
 from dynamesis.harness.report.summary import STYLES
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.run.progress_view import Mode, is_live
 from dynamesis.harness.run.screen import Block
 from dynamesis.harness.text.printable import printable
@@ -27,8 +28,8 @@ def so_far(hunter: Hunter) -> str:
     counts = hunter.runs.counts
     by_verdict = {each: sum(counts[w, each] for w in hunter.worlds) for each in VERDICTS}
     shown = ", ".join(f"{each} {count:,}" for each, count in by_verdict.items() if count)
-    tests = f"{sum(by_verdict.values()):,} tests" + (f" ({shown})" if shown else "")
-    known = f"{len(hunter.struck)} failures met, {len(hunter.fresh)} of them new"
+    tests = counted(sum(by_verdict.values()), "test") + (f" ({shown})" if shown else "")
+    known = f"{counted(len(hunter.struck), 'failure')} met, {len(hunter.fresh)} of them new"
     return f"{clock(hunter.runs.elapsed)}, {tests}, {known}"
 
 

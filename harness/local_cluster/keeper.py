@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from dynamesis.checkers.history.counts import counted
 from dynamesis.harness.local_cluster.local_cluster import STATE, LocalCluster, up
 from dynamesis.harness.processes.signals import ending
 from dynamesis.harness.targets.capabilities import Processes
@@ -63,7 +64,9 @@ async def _serve(world: TestEnvironment, store: Path, secret: str, authority: st
         clients = world.client_addresses()
         found = LocalCluster(os.getpid(), "dynamesis", clients, admin, secret, authority)
         state = found.save(store)
-        print(f"{len(found.clients)} nodes are up ({state}); ctrl-C stops them", flush=True)
+        many = len(found.clients)
+        up = f"{counted(many, 'node')} {'is' if many == 1 else 'are'} up"
+        print(f"{up} ({state}); ctrl-C stops {'it' if many == 1 else 'them'}", flush=True)
         await _until(stop, world.store.processes)
     except (OSError, RuntimeError) as failure:
         raise EnvironmentFailed(str(failure) or type(failure).__name__) from failure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dynamesis.harness.report.words import counted, share
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.interval import interval
 
@@ -20,7 +21,7 @@ def shard_text(row: CampaignResults) -> str:
     """`shard 2/3 died: 4 of 9 tests were not run`"""
     verb = {"missing": "is missing", "died": "died", "interrupted": "was interrupted"}
     how = verb.get(row["state"], "is complete")
-    left = f"{len(row['not_run'])} of {row['tests']} tests were not run"
+    left = share(len(row["not_run"]), row["tests"], "test", "not run")
     return f"shard {row['shard']} {how}: {left}"
 
 
@@ -34,7 +35,8 @@ def rate_text(rate: CampaignResults | None) -> str:
     """`33% of 9 reruns, 95% interval 12% to 65%`, and whether that is as narrow as was wanted."""
     if not rate or not rate["tried"]:
         return ""
-    text = f"{rate['rate']:.0%} of {rate['tried']} reruns, {_between(rate['low'], rate['high'])}"
+    between = _between(rate["low"], rate["high"])
+    text = f"{rate['rate']:.0%} of {counted(rate['tried'], 'rerun')}, {between}"
     if rate["wanted"] is not None and not rate["known"]:
         text += f", not yet within {rate['wanted']:.0%}: the budget ended"
     return text

@@ -63,6 +63,8 @@ def index(
         omitted=omitted(results),
         unfinished=[shard_text(row) for row in unfinished(results)],
         rate_text=rate_text,
+        counted=counted,
+        failed_of=failed_of,
         interval_text=interval_text,
         new={cell["cell"] for cell in news["new"]},
         site=site,
@@ -150,8 +152,13 @@ def describe(cell: Mapping[str, Any]) -> str:
     if cell["verdict"] == "invalid":
         rate = rate_text(cell.get("rate"))
         again = f"; {rate}" if rate else ""
-        return f"{found}; failed {cell['failed']} of {cell['tried']} runs{again}"
+        return f"{found}; {failed_of(cell)}{again}"
     return cell["why"][0] if cell["why"] else ""
+
+
+def failed_of(cell: Mapping[str, Any]) -> str:
+    """`failed 2 of 3 runs`"""
+    return f"failed {cell['failed']} of {counted(cell['tried'], 'run')}"
 
 
 def summary(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dynamesis.harness.report.budgets import interval_text
-from dynamesis.harness.report.words import code, inert
+from dynamesis.harness.report.words import code, counted, inert
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.interval import interval
 
@@ -119,7 +119,7 @@ def _often(bug: JsonObject) -> str:
     if "schedules" not in bug:
         return f"{bug.get('catches', '?')} of {bug.get('tried', '?')}"
     played = bug["schedules"]
-    return f"schedule {played}" if bug.get("caught") else f"{played} schedules"
+    return f"schedule {played}" if bug.get("caught") else counted(played, "schedule")
 
 
 def markdown(site: CampaignResults) -> list[str]:
@@ -156,7 +156,7 @@ def _row(*cells: object) -> str:
 
 
 def _flaky_line(each: CampaignResults) -> str:
-    of = f"{each['failed']} of {each['tried']} runs"
+    of = f"{each['failed']} of {counted(each['tried'], 'run')}"
     between = interval_text(each["failed"], each["tried"])
     return f"- {code(each['cell'])}: {each['rate']:.0%} ({of}), {between}"
 

@@ -33,7 +33,7 @@ from dynamesis.harness.report.situations import by_reach
 from dynamesis.harness.report.spoken import lead
 from dynamesis.harness.report.story import grounds, operations, sentence
 from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
-from dynamesis.harness.report.words import brief, clip
+from dynamesis.harness.report.words import brief, clip, counted
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, MESSAGES, RESULTS, TEST, Folder
 from markupsafe import Markup
@@ -120,6 +120,7 @@ def render(
         scripts=list(_scripts()) if drawn else [],
         instant=_instants(run, drawn),
         word=word,
+        counted=counted,
         light=colours(LIGHT),
         dark=colours(DARK),
         css=RULES + (Path(__file__).parent / "plots/page.css").read_text(encoding="utf-8"),

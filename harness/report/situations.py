@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dynamesis.checkers.logs.situations import SITUATIONS
+from dynamesis.harness.report.words import counted
 
 
 class Reached(NamedTuple):
@@ -46,4 +47,4 @@ def in_a_line(results: Mapping[str, Any]) -> str | None:
     reach = by_reach(results)
     if reach is None:
         return None
-    return f"{len(reach.reached)} of {sum(map(len, reach))} situations reached"
+    return f"{len(reach.reached)} of {counted(sum(map(len, reach)), 'situation')} reached"

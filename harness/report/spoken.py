@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynamesis.harness.report.pictures.svg import short
+from dynamesis.harness.report.words import counted, share, times
 
 #: anomalies that are named, and characters of a sentence
 _NAMED, _LONG = 3, 230
 _REFERENCE = re.compile(r" \(index \d+\)| at index \d+")
 #: what may get a capital: a sentence may begin with a key too, and that stays as it is spelled
-_ARTICLE = re.compile(r"^(?:the|an|no|every|both)(?= )")
+_ARTICLE = re.compile(
+    r"^(?:the|an|no|every|both|each|of|without|after|index(?= \d)|process|key(?= '))(?= )"
+)
 _SENTENCE = re.compile(r"(?<=[^.\s])\.(?=\s|$)")
 #: a sentence that only gives the operations of a cycle their names
 _NAMES = re.compile(r"T1 is the [^.]* at index \d+\.(?: +)(?=\S)")
@@ -33,11 +36,6 @@ def spoken(results: Mapping[str, Any]) -> Iterator[str]:
         yield first_sentence(why)
     if figures := results.get("evidence"):
         yield rests(figures)
-
-
-def times(count: int) -> str:
-    """`once`, `twice`, `3 times`."""
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def first_sentence(why: str) -> str:
@@ -62,12 +60,12 @@ def lead(why: str) -> tuple[str, str]:
 
 def rests(figures: Mapping[str, Any]) -> str:
     """What a verdict rests on, in a sentence."""
-    shown = f"{figures['acknowledged']} of {figures['tried']} operations were acknowledged"
+    shown = share(figures["acknowledged"], figures["tried"], "operation", "acknowledged")
     if faults := figures["faults"]:
         took = sum(fault["took_effect"] is True for fault in faults)
-        shown += f", {took} of {len(faults)} faults took effect"
+        shown += f", {took} of {counted(len(faults), 'fault')} took effect"
     if (final := figures["final_reads"])["asked"]:
-        shown += f", {final['answered']} of {final['asked']} final reads were answered"
+        shown += f", {share(final['answered'], final['asked'], 'final read', 'answered')}"
     return f"{shown}."
 
 

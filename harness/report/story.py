@@ -11,8 +11,8 @@ from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
 from dynamesis.harness.report.pictures.cycle import micro
 from dynamesis.harness.report.pictures.instants import clock_of, duration
 from dynamesis.harness.report.pictures.svg import short
-from dynamesis.harness.report.spoken import times
 from dynamesis.harness.report.summary import compared_on, word
+from dynamesis.harness.report.words import counted, times
 from dynamesis.harness.results.documents import JsonObject
 
 #: operations that may write nil
@@ -123,13 +123,17 @@ def sentence(results: Mapping[str, Any]) -> str:
 def grounds(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a verdict rests on, as (figure, what it counts); of what a history cannot have,
     nothing."""
-    acknowledged = f"{figures['acknowledged']:,} of {figures['tried']:,}"
-    found = [(acknowledged, "operations acknowledged")]
+    found = [_of(figures["acknowledged"], figures["tried"], "operation", "acknowledged")]
     if faults := figures["faults"]:
         took = sum(fault["took_effect"] is True for fault in faults)
-        found.append((f"{took} of {len(faults)}", "faults took effect"))
+        found.append(_of(took, len(faults), "fault", "took effect"))
     if (final := figures["final_reads"])["asked"]:
-        found.append((f"{final['answered']} of {final['asked']}", "final reads answered"))
+        found.append(_of(final["answered"], final["asked"], "final read", "answered"))
     if (compared := figures["compared"])["keys"]:
         found.append(compared_on(compared))
     return found
+
+
+def _of(part: int, whole: int, one: str, did: str) -> tuple[str, str]:
+    count, _, noun = counted(whole, one).partition(" ")
+    return f"{part:,} of {count}", f"{noun} {did}"

@@ -59,7 +59,7 @@ def operations(figures: Mapping[str, Any]) -> str:
     for f, n in figures["operations"].items():
         faults = f"{n['during_faults']} during faults, {n['after_faults']} after"
         by_f.append(f"{f} {n['acknowledged']}" + f" ({faults})" * bool(figures["faults"]))
-    shown = f"{figures['acknowledged']} of {figures['tried']} operations acknowledged"
+    shown = f"{figures['acknowledged']:,} of {counted(figures['tried'], 'operation')} acknowledged"
     return f"{shown}: {', '.join(by_f)}" if by_f else shown
 
 
@@ -75,17 +75,18 @@ def evidence(figures: Mapping[str, Any]) -> str:
     parts = [operations(figures)]
     if faults := figures["faults"]:
         took = sum(fault["took_effect"] is True for fault in faults)
-        parts.append(f"{took} of {len(faults)} faults took effect")
+        parts.append(f"{took} of {counted(len(faults), 'fault')} took effect")
     if died := figures["died"]:
         parts.append(f"died: {', '.join(died)}")
     if (final := figures["final_reads"])["asked"]:
-        parts.append(f"{final['answered']} of {final['asked']} final reads answered")
+        parts.append(f"{final['answered']:,} of {counted(final['asked'], 'final read')} answered")
     if (compared := figures["compared"])["keys"]:
         parts.append(" ".join(compared_on(compared)))
     if final["asked"] or faults:
         floor = figures["floor"]
         parts.append(
-            f"floor {floor['acknowledged']} operations, {floor['writes']} writes, "
+            f"floor {counted(floor['acknowledged'], 'operation')}, "
+            f"{counted(floor['writes'], 'write')}, "
             f"{floor['share']:.0%}"
         )
     return f"evidence: {'; '.join(parts)}"
@@ -102,8 +103,9 @@ def behind(stats: Mapping[str, Any]) -> str:
         return ""
     ms = late["late_ms"]
     return (
-        f"the load fell behind: {late['operations']} of {stats['operations']} operations began "
-        f"late, half of them by {ms['p50']:.0f} ms, 1% by {ms['p99']:.0f} ms, one by "
+        f"the load fell behind: {late['operations']:,} of "
+        f"{counted(stats['operations'], 'operation')} began late, "
+        f"half of them by {ms['p50']:.0f} ms, 1% by {ms['p99']:.0f} ms, one by "
         f"{ms['most']:.0f} ms; latencies count from when each was due"
     )
 

@@ -7,7 +7,9 @@ import re
 from itertools import islice
 from typing import Any
 
-from dynamesis.checkers.explain.describe import counted as counted
+from dynamesis.checkers.history.counts import counted as counted
+from dynamesis.checkers.history.counts import share as share
+from dynamesis.checkers.history.counts import times as times
 from dynamesis.harness.text.printable import printable
 
 #: characters of a summary and of JSON that needs none, and of any text from a test
@@ -45,7 +47,7 @@ def brief(value: Any) -> str | None:
     if not isinstance(value, dict | list) or len(json.dumps(value)) <= _BRIEF:
         return None
     if isinstance(value, list):
-        return f"{len(value)} entries"
+        return counted(len(value), "entry", "entries")
     words = ", ".join(f"{name} {_word(each)}" for name, each in islice(value.items(), _BRIEF))
     return words if len(words) <= _BRIEF else words[: _BRIEF - 1] + "\u2026"
 

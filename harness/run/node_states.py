@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dynamesis.checkers.dynamo.outages import sides
+from dynamesis.checkers.history.counts import counted
 
 UP, DEAD = "up", "died"
 #: families whose faults name the nodes that they hit, and what such a node is meanwhile
@@ -66,7 +67,7 @@ def struck_nodes(value: Mapping[str, Any]) -> str:
     if nodes := _names(value.get("nodes")):
         return ",".join(nodes)
     if links := _names(value.get("links")):
-        return f"{len(links)} links"
+        return counted(len(links), "link")
     changes = ((_names(value.get(key)), state) for key, state in _CHANGES.items())
     return ", ".join(f"{','.join(nodes)} {state}" for nodes, state in changes if nodes)
 

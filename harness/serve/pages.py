@@ -40,6 +40,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.globals["counted"] = counted
         self._environment.filters |= {"at": _quoted, "short": short, "clip": clip}
 
     def style(self) -> str:

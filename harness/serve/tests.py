@@ -9,6 +9,7 @@ from typing import Any
 
 from dynamesis.harness.report.pictures.svg import short
 from dynamesis.harness.report.summary import word
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.results import RESULTS, TEST
 from dynamesis.harness.serve.files import changed, folders, load, rows, table
 
@@ -132,4 +133,4 @@ def _evidence(figures: Mapping[str, Any]) -> str:
     shown = f"{acknowledged} of {tried} ok"
     faults = rows(figures.get("faults"))
     took = sum(fault.get("took_effect") is True for fault in faults)
-    return f"{shown}, {took} of {len(faults)} faults" if faults else shown
+    return f"{shown}, {took} of {counted(len(faults), 'fault')}" if faults else shown

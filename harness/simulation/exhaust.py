@@ -20,6 +20,7 @@ from pathlib import Path
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.asked import SimulateFlags, asked
 from dynamesis.harness.simulation.play import Played, play
@@ -174,11 +175,11 @@ def summary(found: Exhaustion, folders: dict[Word, Path]) -> Iterator[str]:
     tally = found.tally
     reached = sum(1 for count in tally.situations.values() if count)
     yield (
-        f"{sequences(found.bounds)} sequences of at most {found.bounds.faults} faults and "
-        f"{found.bounds.requests} requests, {found.words} after merging; {tally.schedules} "
-        f"played, {tally.per_minute} a minute"
+        f"{sequences(found.bounds):,} sequences of at most "
+        f"{counted(found.bounds.faults, 'fault')} and {counted(found.bounds.requests, 'request')}, "
+        f"{found.words:,} after merging; {tally.schedules:,} played, {tally.per_minute} a minute"
     )
-    yield f"{reached} of {len(tally.situations)} situations reached"
+    yield f"{reached} of {counted(len(tally.situations), 'situation')} reached"
     for word, anomalies in found.failures.items():
         yield f"{token(word)}  {', '.join(anomalies)}  {folders.get(word, '')}"
     for _, reason in tally.unknown[:5]:

@@ -53,7 +53,10 @@ def _failure(failure: FailedSchedule) -> Iterator[Line]:
     if small.operations is not None:
         given = counted(len(small.operations), "operation")
     yield "bold red", f"{', '.join(failure.minimal.anomalies)}: seed {failure.seed}"
-    yield "", f"  {given}, {counted(small.fault_count, 'fault')}, {small.spec.nodes} nodes"
+    yield (
+        "",
+        f"  {given}, {counted(small.fault_count, 'fault')}, {counted(small.spec.nodes, 'node')}",
+    )
     yield "", f"  folder  {failure.folder}"
     yield "", f"  again   dynamesis simulate --replay {failure.token or failure.folder}"
     for line in dump(small, failure.minimal.anomalies).splitlines():
@@ -65,10 +68,11 @@ def _conclusion(tally: Tally) -> Iterator[Line]:
         yield (
             "",
             (
-                f"evidence: {sum(tally.operations)} operations, {tally.acknowledged} acknowledged, "
-                f"{tally.effective} of {sum(tally.faults)} faults took effect; "
-                f"the median schedule has {median(tally.operations):g} operations and "
-                f"{median(tally.faults):g} faults"
+                f"evidence: {counted(sum(tally.operations), 'operation')}, "
+                f"{tally.acknowledged:,} acknowledged, {tally.effective:,} of "
+                f"{counted(sum(tally.faults), 'fault')} took effect; the median schedule has "
+                f"{counted(median(tally.operations), 'operation')} and "
+                f"{counted(median(tally.faults), 'fault')}"
             ),
         )
     style = ("bold green", "bold red", "", "bold yellow")[tally.exit_code]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.simulation.minimal import Minimal
 from dynamesis.harness.simulation.play import Played
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID
@@ -92,12 +93,12 @@ class Tally:
         """What the run as a whole has too little of to be valid."""
         if self.acknowledged < _LEAST or self.writes < _LEAST_WRITES:
             return (
-                f"too little was acknowledged in all schedules together: {self.acknowledged} "
-                f"operations, {self.writes} of them writes; the floor is {_LEAST} and "
-                f"{_LEAST_WRITES}"
+                "too little was acknowledged in all schedules together: "
+                f"{counted(self.acknowledged, 'operation')}, {self.writes} of them writes; "
+                f"the floor is {_LEAST} and {_LEAST_WRITES}"
             )
         if sum(self.faults) and not self.effective:
-            return f"none of {sum(self.faults)} faults is known to have taken effect"
+            return f"none of {counted(sum(self.faults), 'fault')} is known to have taken effect"
         return None
 
     @property

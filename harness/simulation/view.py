@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 
+from dynamesis.harness.report.words import counted
 from dynamesis.harness.run.progress_view import Mode, is_live
 from dynamesis.harness.run.screen import Block
 from dynamesis.harness.simulation.page import verdicts
@@ -82,9 +83,10 @@ def progress(tally: Tally, elapsed: float, most: int | None, limit: float | None
     ends = [limit - elapsed] if limit is not None else []
     if most is not None and done:
         ends.append((most - done) * elapsed / done)
-    of = f" of {most}" if most is not None else ""
+    of = f"{done:,} of " if most is not None else ""
     left = f", {_clock(max(0.0, min(ends)))} left" if ends else ""
-    return f"{done}{of} schedules{left}; {tally.per_minute:g} a minute: {verdicts(tally)}"
+    schedules = counted(done if most is None else most, "schedule")
+    return f"{of}{schedules}{left}; {tally.per_minute:g} a minute: {verdicts(tally)}"
 
 
 def _clock(seconds: float) -> str:

@@ -67,7 +67,7 @@ def _caught(results: ZooResults, bug: Mapping[str, Any]) -> str:
     word = "yes" if bug["caught"] else "no"
     if results["mode"] == "storm":
         return f"{word}, {counted(bug['tried'], 'test')}"
-    return f"{word}, {bug['catches']} of {bug['tried']} seeds"
+    return f"{word}, {bug['catches']} of {counted(bug['tried'], 'seed')}"
 
 
 def _escaped(results: ZooResults) -> Iterator[str]:

@@ -129,8 +129,9 @@ def _markdown(results: Mapping[str, Any]) -> Iterator[str]:
     if results["operations"] is not None:
         yield (
             f"Median of those caught: {results['median']} s of one core ({results['soon']} within "
-            f"{_SOON:g} s, the slowest after {results['worst']} s), {results['operations']:g} "
-            f"operations and {results['faults']:g} faults when shrunk."
+            f"{_SOON:g} s, the slowest after {results['worst']} s), "
+            f"{counted(results['operations'], 'operation')} and "
+            f"{counted(results['faults'], 'fault')} when shrunk."
         )
     escaped = [bug["name"] for bug in results["bugs"] if not bug["caught"]]
     if escaped:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.explain.describe import as_text
+from dynamesis.checkers.history.counts import times
 from dynamesis.checkers.history.history import History, Op
 from dynamesis.checkers.history.op import OpError
 from dynamesis.checkers.models.models import check_model
@@ -122,12 +123,12 @@ REFUSED, DOUBT = ("refused", "no leader"), ("in-doubt", "reset")
 def test_what_never_succeeded_ends_with_the_commonest_error(errors: Any, end: str) -> None:
     judged = of_a_set(*failing(*errors))
     assert judged.verdict is Verdict.UNKNOWN
-    assert f"add was tried {len(errors)} times and never succeeded{end}" in judged.reasons()
+    assert f"add was tried {times(len(errors))} and never succeeded{end}" in judged.reasons()
 
 
 def test_errors_of_other_operations_do_not_count() -> None:
     judged = of_a_set(*failing(REFUSED), *failing(DOUBT, DOUBT, f="read"))
-    assert "add was tried 1 times and never succeeded; 1 of them ended in refused (no leader)" in (
+    assert "add was tried once and never succeeded; 1 of them ended in refused (no leader)" in (
         judged.reasons()
     )
 

@@ -201,7 +201,7 @@ def test_a_fault_that_found_no_node_needs_no_effect() -> None:
         ([*put(), harness("phase", "final"), *get("0.1")], "whether the cluster got quiet"),
         ([*put(), *QUIET], "there were no final reads"),
         ([*put("info"), *QUIET, *get()], "no write was acknowledged"),
-        ([*put("fail"), *QUIET, *get()], "put was tried 1 times and never succeeded"),
+        ([*put("fail"), *QUIET, *get()], "put was tried once and never succeeded"),
         ([*put(), nemesis("start-cut", fault=1), *QUIET, *get("0.1")], "no cut fault"),
         (
             [

@@ -37,7 +37,7 @@ def test_a_frame_of_a_peer_that_is_not_a_message_is_an_anomaly() -> None:
     assert [each.data["frames"] for each in found.anomalies] == [2, 1]
     assert found.anomalies[0].name == "not-understood"
     assert found.anomalies[0].why.startswith(
-        f"n1 could not read what n3 had sent it at 1.000 s, 2 times in all: {WHOLE}."
+        f"n1 could not read what n3 had sent it at 1.000 s, twice in all: {WHOLE}."
     )
     assert "upgrade" not in found.anomalies[0].why
 

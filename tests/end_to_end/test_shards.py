@@ -77,7 +77,7 @@ def test_a_killed_shard_is_named_and_its_cells_are_run_later(start: Start, tmp_p
     wait(merged, 3)
     _, found = campaign(tmp_path / "all")
     assert [row["state"] for row in found["shards"]] == ["complete", "died"]
-    assert "shard 2/2 died: 1 of 1 tests were not run" in merged.printed()
+    assert "shard 2/2 died: 1 of 1 test was not run" in merged.printed()
     wait(start("campaign", "parts.yaml", *only, "--resume", "--store", "all"), 0)
     _, found = campaign(tmp_path / "all")
     assert [cell["verdict"] for cell in found["cells"]] == ["valid", "valid"]

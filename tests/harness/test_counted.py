@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dynamesis.checkers.explain.describe import counted
+from dynamesis.checkers.history.counts import counted
 from dynamesis.harness.report.story import grounds
 from dynamesis.harness.report.summary import evidence
 

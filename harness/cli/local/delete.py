@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
+from dynamesis.checkers.history.counts import counted
 from dynamesis.harness.usage.flags import STORE, Context, Node, Store
 from typer import Argument
 
@@ -24,5 +25,5 @@ def run(
 
     covered = parsed(context)
     done = act(store, node, lambda client: client.delete(os.fsencode(key), context=covered))
-    print(f"{done.worth.replicas} replicas, coordinated by {done.worth.coordinator}")
+    print(f"{counted(done.worth.replicas, 'replica')}, coordinated by {done.worth.coordinator}")
     print(f"context: {token(done.context)}")

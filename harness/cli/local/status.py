@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dynamesis.checkers.history.counts import counted
 from dynamesis.harness.usage.flags import STORE, Json, Store
 
 
@@ -44,7 +45,7 @@ def _moving(status: Any) -> list[str]:
             down = {peer for move in some for peer in move.get("down", ())}
             named = [f"{peer} (down)" if peer in down else peer for peer in waits]
             why = f", waits for {', '.join(named)}" if named else ""
-            lines.append(f"{what} {len(some)} partitions{why}{eta}")
+            lines.append(f"{what} {counted(len(some), 'partition')}{why}{eta}")
     return lines
 
 

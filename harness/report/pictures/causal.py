@@ -155,8 +155,11 @@ def _graph(scene: Scene) -> DiGraph:
     for row in scene.reads:
         graph.add_node(("r", row), at=row, actor=_actor(scene, row))
         shown = {int(v) for v in c.sibling[c.owner == row]}
+        # a version of another key, which a read should not show, is not among its siblings
+        named = {s.id for s in h.siblings(row)}
         for version in scene.writes:
-            if version in shown and c.written[version] < row:
+            there = version in shown or (scene.wrong and name(c, version) in named)
+            if there and c.written[version] < row:
                 wrong = scene.wrong and version in scene.bad
                 graph.add_edge(("w", version), ("r", row), bad=wrong)
     for version in scene.writes:

@@ -14,7 +14,7 @@ from dynamesis.harness.report.pictures.instants import clock_of
 from dynamesis.harness.report.pictures.svg import Drawing, short, wrapped
 
 #: pixels
-LEFT, BOX_WIDTH, BOX, GAP, LINE, WIDTH = 70, 420, 44, 78, 16, 560
+LEFT, BOX_WIDTH, BOX, GAP, LINE, WIDTH = 70, 420, 44, 78, 16, 520
 #: operations of a cycle that are drawn
 MOST = 24
 #: what each kind of dependency means, for the legend beside the arrow
@@ -30,7 +30,7 @@ def cycle_picture(h: History | None, anomaly: Mapping[str, Any]) -> Drawing | No
     if not isinstance(steps, list) or not steps:
         return None
     shown: Sequence[Mapping[str, Any]] = steps[:MOST]
-    closing = wrapped(_reason(steps[-1]), WIDTH - LEFT, 3)
+    closing = wrapped(_reason(steps[-1]), WIDTH - 30, 3)
     height = 12 + len(shown) * (BOX + GAP) - GAP + 30 + LINE * (len(closing) - 1)
     drawing = Drawing(f"{anomaly['name']}: a cycle of {len(steps)} operations", WIDTH, height)
     known = [int(step["from"]) for step in shown if 0 <= int(step["from"]) < len(h or ())]

@@ -22,8 +22,11 @@ from dynamesis.harness.report.pictures.cycle import micro
 from dynamesis.harness.report.pictures.instants import clock_of
 from dynamesis.harness.report.pictures.svg import CHARACTER, Drawing, short
 
-#: operations that are drawn, and pixels
-MOST, GUTTER, WIDTH, LANE, BAR, TOP = 36, 92, 760, 40, 24, 30
+#: operations that are drawn, and pixels; BELOW the lanes is the label of a bar of the last one, and
+#: the legend
+MOST, GUTTER, WIDTH, LANE, BAR, TOP, BELOW = 36, 92, 760, 40, 24, 30, 36
+#: events, characters of their words, and the pixels for so few: what a phone shows without scrolling
+FEW, BRIEF, NARROW = 6, 28, 520
 _CLASS = {OK: "ok", FAIL: "fail"}
 
 
@@ -37,15 +40,15 @@ def interval_picture(h: History, anomaly: Mapping[str, Any]) -> Drawing | None:
     lanes = {process: i for i, process in enumerate(dict.fromkeys(int(h.process[r]) for r in rows))}
     bands = _held(h, cited) if anomaly["name"] == "nonlinearizable" else []
     scale = _Scale(h, rows)
-    height = TOP + LANE * (len(lanes) + len(bands)) + 26
+    height = TOP + LANE * (len(lanes) + len(bands)) + BELOW
     title = f"{anomaly['name']}: operations in time, a lane a process"
-    drawing = Drawing(title, WIDTH, height)
+    drawing = Drawing(title, scale.width, height)
     _axis(drawing, scale, height)
     for process, i in lanes.items():
         y = TOP + LANE * i + LANE / 2
         drawing.text(4, y + 4, short(f"process {h.name_of(process)}", 13), "soft")
-        drawing.line(GUTTER, y, WIDTH, y)
-    below = dict.fromkeys(lanes, float(WIDTH))
+        drawing.line(GUTTER, y, scale.width, y)
+    below = dict.fromkeys(lanes, scale.width)
     for row in reversed(rows):
         process = int(h.process[row])
         y = TOP + LANE * lanes[process] + (LANE - BAR) / 2
@@ -67,11 +70,13 @@ class _Scale:
         self.low, self.high = self.events[0], self.events[-1]
         self.rank = {row: i for i, row in enumerate(self.events)}
         self.rows = rows
+        narrow = len(self.events) <= FEW and all(len(label_of(h, r)) <= BRIEF for r in rows)
+        self.width = float(NARROW if narrow else WIDTH)
 
     def free(self, row: int) -> float:
         """Until where the lane of an operation is free behind it."""
         later = [r for r in self.rows if r > row and self.h.process[r] == self.h.process[row]]
-        return self.x(min(later)) if later else float(WIDTH)
+        return self.x(min(later)) if later else self.width
 
     def taken(self, row: int) -> float:
         """Until where the lane of an operation is taken before it; its begin, where another
@@ -81,10 +86,10 @@ class _Scale:
         return float(GUTTER) if first else self.x(row)
 
     def x(self, row: int) -> float:
-        span = max(1, int(self.h.time[self.high] - self.h.time[self.low]))
-        share = float(self.h.time[row] - self.h.time[self.low]) / span
+        span = int(self.h.time[self.high] - self.h.time[self.low])
         rank = self.rank.get(row, 0) / max(1, len(self.events) - 1)
-        return GUTTER + 4 + (WIDTH - GUTTER - 16) * (0.3 * share + 0.7 * rank)
+        share = float(self.h.time[row] - self.h.time[self.low]) / span if span else rank
+        return GUTTER + 4 + (self.width - GUTTER - 16) * (0.3 * share + 0.7 * rank)
 
 
 def _invocations(h: History, ops: Sequence[int]) -> set[int]:
@@ -156,17 +161,20 @@ def _band(drawing: Drawing, scale: _Scale, band: _Band, y: float) -> None:
     drawing.rect(x, y, width, BAR, cls, hint=f"must have {words}")
     drawing.text(4, y + 16, "must have", "bad")
     room = len(words) * (CHARACTER + 0.6)
-    inside = x + 4 + room < WIDTH
-    drawing.text(x + 4 if inside else x - 4, y + 16, words, "bad", "start" if inside else "end")
+    if room + 8 <= width or x + width + 8 + room < scale.width:
+        drawing.text(x + 4 if room + 8 <= width else x + width + 6, y + 16, words, "bad")
+    else:
+        drawing.text(max(x - 4, GUTTER + room), y + 16, words, "bad halo", "end")
 
 
 def _axis(drawing: Drawing, scale: _Scale, height: float) -> None:
     spell = clock_of(scale.h, scale.events)
     for row, anchor in ((scale.low, "start"), (scale.high, "end")):
         x = scale.x(row)
-        drawing.line(x, TOP - 8, x, height - 22)
+        drawing.line(x, TOP - 8, x, height - BELOW + 4)
         drawing.text(x, 14, spell(row), "soft", anchor)
-    drawing.text(WIDTH / 2, 14, "time, not to scale where much happens", "soft", "middle")
+    middle = (GUTTER + scale.width) / 2
+    drawing.text(middle, 14, "time, not to scale where much happens", "soft", "middle")
 
 
 def _legend(drawing: Drawing, h: History, rows: Sequence[int], height: float) -> None:
@@ -188,7 +196,7 @@ def _bar(drawing: Drawing, scale: _Scale, row: int, y: float, cited: bool, below
     """An operation, and whether its label is under its bar, where there is room until `below`."""
     h, end = scale.h, int(scale.h.pair[row])
     x = scale.x(row)
-    to = scale.x(end) if end >= 0 else float(WIDTH - 6)
+    to = scale.x(end) if end >= 0 else scale.width - 6
     kind = int(h.kind[end]) if end >= 0 else -1
     label = label_of(h, row)
     drawing.rect(x, y, to - x, BAR, "box bad" if cited else "box", hint=f"{label} (index {row})")
@@ -198,7 +206,7 @@ def _bar(drawing: Drawing, scale: _Scale, row: int, y: float, cited: bool, below
         _Place(int((to - x - 8) / wide), x + 5, y + 14),
         _Place(int((scale.free(row) - to - 8) / wide), to + 4, y + 14, halo=True),
         _Place(int((x - scale.taken(row) - 8) / wide), x - 4, y + 14, "end", halo=True),
-        _Place(int((below - x) / wide), x, y + BAR + 12, halo=True),
+        _Place(int((below - x) / wide), x, y + BAR + 13, halo=True),
     ]
     fits = [place for place in places if place.room >= len(label)]
     best = fits[0] if fits else max(places, key=lambda place: place.room)
@@ -227,8 +235,17 @@ def label_of(h: History, row: int) -> str:
         return f"{f}: {', '.join(short(s.id, 16) for s in h.siblings(end)[:4]) or 'nothing'}"
     known = end if end >= 0 and h.value[end] >= 0 else row
     value = _value(h, known) if f not in VALUELESS else ""
+    if value and known == end and _sent_other(h, row, end):
+        value = f"{_value(h, row)}: {value}"
     id = f" {short(h.ids[h.id[row]], 14)}" if h.id[row] >= 0 else ""
     return f"{f}{id} {value}".strip()
+
+
+def _sent_other(h: History, row: int, end: int) -> bool:
+    """Whether an answer has another value than the request, which had one too (an echo)."""
+    if h.value[row] < 0 or h.value[row] == h.value[end] or h.fs[h.f[row]] == "txn":
+        return False
+    return h.value_of(row) is not None
 
 
 def _value(h: History, row: int) -> str:

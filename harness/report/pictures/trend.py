@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dynamesis.checkers.history.counts import counted
 from dynamesis.harness.report.pictures.svg import Drawing, short
 
 #: pixels
@@ -20,7 +21,7 @@ def trend_chart(nights: Sequence[Mapping[str, Any]]) -> Drawing | None:
     drawing = Drawing("nights, oldest first", WIDTH, BAR + len(_LINES) * (TALL + GAP) + 40)
     step = (WIDTH - LEFT) / len(nights)
     most = max(1, *(sum(_count(each, kind) for kind, _ in _KINDS) for each in nights))
-    drawing.text(LEFT - 8, 14, f"{most} tests", "soft", "end")
+    drawing.text(LEFT - 8, 14, counted(most, "test"), "soft", "end")
     for i, each in enumerate(nights):
         y = float(BAR)
         for kind, cls in reversed(_KINDS):

@@ -64,7 +64,7 @@ async function main() {
     want.key = get("by-key").value;
     for (const field of ["process", "node", "f"]) want[field] = Number(get(`by-${field}`).value);
     const passed = sift(data, want);
-    get("passed").textContent = `${passed.toLocaleString("en")} of ${data.count.toLocaleString("en")} operations`;
+    get("passed").textContent = `${passed.toLocaleString("en")} of ${data.count.toLocaleString("en")} operation${data.count === 1 ? "" : "s"}`;
     figs.refresh(true); inView();
   }
   for (const field of ["process", "node", "f"]) { options(get(`by-${field}`), data.names[field]); get(`by-${field}`).addEventListener("change", filtered); }

@@ -16,7 +16,12 @@ from dynamesis.harness.report.plots.columns import OPEN, lanes, owners
 from dynamesis.harness.report.plots.frame import TOP, WIDTH, Frame
 
 #: classes by outcome, and what each means
-OUTCOMES = {"ok": "ok", "fail": "failed for certain", "info": "outcome unknown", "open": "open"}
+OUTCOMES = {
+    "ok": "ok",
+    "fail": "failed for certain",
+    "info": "outcome unknown",
+    "open": "never ended",
+}
 #: pixels of all lanes of clients, of one at most, of one of a node
 TALL, LANE, NODE = 420, 22, 24
 #: bars that are elements of their own, each with its words; operations that are ringed

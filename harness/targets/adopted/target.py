@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dynamesis.checkers.history.counts import counted
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.targets.adopted.cluster_file import AdoptedCluster, read_cluster
 from dynamesis.harness.targets.adopted.processes import AdoptedProcesses
@@ -70,7 +71,8 @@ class AdoptTarget(Target):
 
     def configured(self, values: Mapping[str, Any]) -> AdoptTarget:
         if values["nodes"] != self.nodes:
-            raise ValueError(f"--nodes: the file has {self.nodes} nodes, not {values['nodes']}")
+            there = counted(self.nodes, "node")
+            raise ValueError(f"--nodes: the file has {there}, not {values['nodes']}")
         return self
 
     @property

@@ -67,7 +67,7 @@ def test_the_command_plays_a_sample(tmp_path: Path, capsys: pytest.CaptureFixtur
     asked = ["simulate", "--exhaust", "--schedules", "4", "--jobs", "1", "--store", str(tmp_path)]
     assert run(asked) in (0, 3)
     shown = capsys.readouterr().out
-    assert "232024 after merging; 4 played" in shown
+    assert "232,024 after merging; 4 played" in shown
 
 
 ALONE = """

@@ -54,6 +54,7 @@ def _failure(folder: Path) -> dict[str, object]:
         (None, 60.0, "4 schedules, 0:50 left"),
         (120, 60.0, "4 of 120 schedules, 0:50 left"),
         (None, None, "4 schedules;"),
+        (1, None, "4 of 1 schedule, "),
     ],
 )
 def test_the_progress_has_the_time_left(most: int | None, limit: float | None, words: str) -> None:
