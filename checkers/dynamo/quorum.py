@@ -18,12 +18,10 @@ whatever the cluster's health, is not counted (`_of_client`). A fault excuses on
 cause (`RESTARTS`, `DISKS`). A busy machine may delay an operation or two: time-outs count only
 when they are at least three and more than one in a hundred, and so does a lack of a quorum
 that showed only after WAITED: nodes were asked, and answered too late. (A write that was
-refused permanently is not such a case: no node was asked.) An operation that gave the nodes less
-than PATIENT to answer has itself to blame for a time-out, and one that asked for durable copies
-where they are made late, or never, for a refusal.
-
-A simulated world may be late at random, or its disks fail, with no fault active (`unsteady` in
-test.json: "late", "storage"): until the heal that excuses what it causes (`UNSTEADY`).
+refused permanently is not such a case.) An operation that gave the nodes less than PATIENT to
+answer may time out, once that has passed, and one that asked for durable copies where they are
+made late, or never, be refused. So it is until the heal in a simulated world that is late at
+random, or whose disks fail, with no fault active (`unsteady` in test.json; `UNSTEADY`).
 
 After the heal nothing excuses: a key of which no final read succeeded is unavailable.
 """
@@ -39,7 +37,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.dynamo.outages import Outage, joined, outages
 from dynamesis.checkers.dynamo.quorum_claims import contradiction, forgetful, needed
-from dynamesis.checkers.dynamo.request_needs import Needs
+from dynamesis.checkers.dynamo.request_needs import PATIENT, Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.dynamo.zones import in_each_zone, too_far
 from dynamesis.checkers.explain.describe import at, listed, times
@@ -77,20 +75,16 @@ STALLS = 3
 FINAL_DELAYS = 3
 #: ns after which a coordinator gives a replica up, and with it perhaps the quorum
 WAITED = 500_000_000
-#: s that nodes have for a request of their own accord
-PATIENT = 2.0
 #: what is judged
 _FS = ("get", "put", "delete")
 
 
 def check_ledger(run: Run) -> CheckerResult:
     """Judge impossible-ack and unavailable."""
-    c, timeline, test = run.order, run.timeline, run.test
-    unread = list(_unread(c.history, timeline))
-    ring, given = CheckedRing.of(test), test or {}
-    if ring is None or not isinstance(given.get("r"), int) or not isinstance(given.get("w"), int):
+    unread = list(_unread(run.history, run.timeline))
+    judge_of = run.once(ledger_of)
+    if judge_of is None:
         return judge(unread) if unread else skip("needs the ring, R and W in test.json")
-    judge_of = _Judge(c.history, timeline, given, ring)
     acks = judge_of.impossible()
     found = list(islice(acks, DESCRIBED))
     rest = sum(1 for _ in acks)
@@ -100,6 +94,14 @@ def check_ledger(run: Run) -> CheckerResult:
     if len(down) > DESCRIBED:
         more["unavailable"] = len(down) - DESCRIBED
     return judge([*found, *down[:DESCRIBED]], (), {"outages": len(judge_of.outages)}, more)
+
+
+def ledger_of(run: Run) -> LedgerJudge | None:
+    """The facts about a run; None without the ring, R and W."""
+    ring, given = CheckedRing.of(run.test), run.test or {}
+    if ring is None or not isinstance(given.get("r"), int) or not isinstance(given.get("w"), int):
+        return None
+    return LedgerJudge(run.history, run.timeline, given, ring)
 
 
 def _unread(h: History, timeline: Timeline) -> Iterator[Anomaly]:
@@ -159,8 +161,8 @@ def _size(value: Any) -> int:
     return len(canonical(value)) + (pad if isinstance(pad, int) else 0)
 
 
-class _Judge:
-    """The facts that both judgements need."""
+class LedgerJudge:
+    """The facts that judgements by the ledger of faults need."""
 
     def __init__(
         self, h: History, timeline: Timeline, test: Mapping[str, Any], ring: CheckedRing
@@ -177,7 +179,8 @@ class _Judge:
         #: whether that is known: no copy counts before it is durable
         self.all_durable = self.durable and isinstance(test.get("storage"), str)
         self.grace = float(test.get("grace", 5.0))
-        self.unsteady = {code for why in _reasons(test) for code in UNSTEADY.get(why, ())}
+        self.reasons = frozenset(_reasons(test))
+        self.unsteady = {code for why in self.reasons for code in UNSTEADY.get(why, ())}
         self.virtual = test.get("world") == "simulated"
         self.outages = outages(h, timeline, self.members)
         #: when they began and ended, each in order, and what is known of the nodes in reach: it is
@@ -288,8 +291,8 @@ class _Judge:
 
     def own_fault(self, row: int, code: str) -> bool:
         """Whether an operation asked for what its nodes do not promise."""
-        need = self.needs.at(row)
-        hasty = need.timeout is not None and need.timeout < PATIENT
+        need, h = self.needs.at(row), self.h
+        hasty = need.was_over(int(h.time[row] - h.time[h.pair[row]]) / 1e9)
         if code in self.unsteady and row < self.timeline.phases.get("heal", NEVER):
             return True
         if code == "overloaded" and self.crowded(row):
@@ -297,8 +300,8 @@ class _Judge:
         return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
 
     def crowded(self, row: int) -> bool:
-        """Whether a node may have had as many requests in progress as the test allows it: those
-        that began lately. A request is in progress until all its replicas have answered."""
+        """Whether a node may have had as many requests in progress (until all replicas have
+        answered) as the test allows it: those that began lately."""
         limit = (self.test.get("params") or {}).get("max_requests")
         if not isinstance(limit, int):
             return False

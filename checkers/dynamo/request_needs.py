@@ -21,6 +21,12 @@ from typing import Any
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INVOKE
 
+#: s that nodes have for a request of their own accord
+PATIENT = 2.0
+#: of a time-out that was asked for: what must have passed before it explains that an operation
+#: came to nothing
+_MOST = 0.9
+
 
 @dataclass(frozen=True)
 class Need:
@@ -48,6 +54,12 @@ class Need:
     def answers(self) -> int:
         """The fewest answers with which all of that can be had."""
         return max(self.enough, self.primaries, self.durable, self.local)
+
+    def was_over(self, lasted: float) -> bool:
+        """Whether an operation that lasted so long (s) may have timed out because it gave its nodes
+        less than they have of their own accord. One that ended before that did not."""
+        given = self.timeout
+        return given is not None and given < PATIENT and lasted >= _MOST * given
 
 
 class Needs:

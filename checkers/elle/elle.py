@@ -159,6 +159,8 @@ def check_rw_register(
         *_limited(lost_updates(t, registers.version, registers.version >= 0)),
         *_limited(txn_visibility.findings(views, query.shapes)),
     ]
+    if "internal" not in query.illegal:  # which has it already
+        found += _limited(rw_register.unrepeatable(registers))
     edges = Edges(len(t))
     rw_register.add_edges(edges, registers, order)
     later = partial(rw_register.add_later, registers=registers, order=order)

@@ -15,13 +15,20 @@ from itertools import pairwise
 
 import numpy as np
 from dynamesis.checkers.elle.txn import NIL, Txns, Writes
-from dynamesis.checkers.elle.txn_describe import Finding, aborted, clause, index_of, key_name
+from dynamesis.checkers.elle.txn_describe import (
+    Finding,
+    aborted,
+    clause,
+    did,
+    index_of,
+    key_name,
+)
 from dynamesis.checkers.elle.txn_internal import by_key
 from dynamesis.checkers.elle.version_order import IMPLIED_WFR, SOURCES, Order, Visits
 from dynamesis.checkers.explain.describe import as_text
 from dynamesis.checkers.graph.cycles import GLUE, LATER, RW, WR, WW, Edges, Step, each_to_each
 from dynamesis.checkers.graph.explained import graph_of, shortest_path
-from dynamesis.checkers.history.pairing import FAIL, Bools, Ints
+from dynamesis.checkers.history.pairing import FAIL, OK, Bools, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +169,25 @@ def _own_reads(registers: Registers, reads: Ints) -> Iterator[Finding]:
     for mop in reads[~other & (source > reads)].tolist():
         why = f"{clause(t, mop)}, but wrote that only afterwards"
         yield Finding("future-read", int(t.key[mop]), (int(t.txn[mop]),), why)
+
+
+def unrepeatable(registers: Registers) -> Iterator[Finding]:
+    """G-single: a transaction read two versions of a key, one after the other, both of others.
+    Whichever of them came first, the transaction missed what replaced it and saw what the other
+    rests on."""
+    t, version = registers.txns, registers.version
+    order, same = by_key(t)
+    foreign = ~t.write & (version >= 0) & registers.final[version]
+    written = np.flatnonzero(foreign & (version < len(registers.mops)))
+    foreign[written] &= registers.writer[version[written]] != t.txn[written]
+    foreign &= t.status[t.txn] == OK
+    this, before = order[1:], order[:-1]
+    twice = same[1:] & foreign[this] & foreign[before] & (version[this] != version[before])
+    for at in np.flatnonzero(twice).tolist():
+        first, second = int(before[at]), int(this[at])
+        why = f"{clause(t, first)}, and then {did(t, second)}: two versions of it"
+        writers = {int(registers.writer[version[mop]]) for mop in (first, second)} - {-1}
+        yield Finding("G-single", int(t.key[first]), (*sorted(writers), int(t.txn[first])), why)
 
 
 def cyclic_versions(registers: Registers, against: Order) -> Iterator[Finding]:

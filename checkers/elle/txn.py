@@ -98,7 +98,7 @@ class Writes:
             index, key = t.source(int(t.txn[nothing[0]])), t.keys[t.key[nothing[0]]]
             raise NotTransactions(
                 f"{t.history.path}, index {index}, field value: expected a value to be written "
-                f"to key {key!r}, got nil"
+                f"to key {_quoted(t.history, key)}, got nil"
             )
         values, dense = np.unique(t.value[mops], return_inverse=True)
         code = t.key[mops] * len(values) + dense
@@ -109,8 +109,8 @@ class Writes:
             mop = int(mops[twice[0] + 1])
             raise NotTransactions(
                 f"{t.history.path}, index {t.source(int(t.txn[mop]))}, field value: expected each "
-                f"value once, got {t.name(int(t.value[mop]))!r} written to key "
-                f"{t.keys[t.key[mop]]!r} twice"
+                f"value once, got {t.history.spelled(t.name(int(t.value[mop])))} written to key "
+                f"{_quoted(t.history, t.keys[t.key[mop]])} twice"
             )
         return cls(mops, code, values)
 
@@ -126,6 +126,11 @@ class Writes:
         at = np.minimum(np.searchsorted(self.code, code), len(self.code) - 1)
         same = (self.values[dense] == value) & (self.code[at] == code)
         return np.where(same, at, -1)
+
+
+def _quoted(h: History, key: Any) -> str:
+    """A key in a message: text in quotes, others as the history spells them."""
+    return repr(key) if isinstance(key, str) else h.spelled(key)
 
 
 def read_txns(h: History, writes: str, lists: bool) -> Txns:
@@ -291,7 +296,7 @@ def _chunk_columns(
         row = int(rows[txn[next(i for i, f in enumerate(fs) if f in strange)]])
         raise NotTransactions(
             f"{h.path}, index {row}, field value: expected micro-operations {writes!r} and 'r', "
-            f"got {sorted(strange)[0]!r}"
+            f"got {h.spelled(sorted(strange)[0])}"
         )
     key = np.array(_key_numbers(keys, mop_keys), np.int64)
     known = write | ok[txn]
@@ -332,5 +337,5 @@ def _must_be_list(h: History, rows: Ints, txn: Ints, mop: int, value: Any) -> No
         return
     row = int(rows[txn[mop]])
     raise NotTransactions(
-        f"{h.path}, index {row}, field value: expected a list read, got {value!r}"
+        f"{h.path}, index {row}, field value: expected a list read, got {h.spelled(value)}"
     )

@@ -53,7 +53,8 @@ def _outside(t: Txns, usable: Bools) -> Ints:
 def _shown(t: Txns, usable: Bools) -> tuple[Ints, Ints]:
     """The first usable read of each key by each committed transaction, and by micro-operation
     how many appends of its own to the key come before: what precedes these in the list was
-    seen from outside, although the transaction had appended by then."""
+    seen from outside, although the transaction had appended by then. (A read need not show them:
+    that is `internal`.)"""
     order, same = by_key(t)
     group = np.cumsum(~same) - 1
     writes = t.write[order].astype(np.int64)
@@ -69,13 +70,13 @@ def of_lists(lists: Lists) -> Views:
     """By places in the order of a key."""
     t = lists.txns
     read, own = _shown(t, lists.prefix_of)
-    seen = t.value - own
     place = np.full(len(t.txn), -1, np.int64)
     place[lists.append] = lists.place
     # what was never appended has the number -1, and so the last of these
     by_append = np.append(t.txn[lists.append], -1)
     writer = np.append(by_append[lists.writer], -1)
     none = len(lists.order)
+    seen = t.value - np.minimum(own, _own_at_the_end(lists, writer[:none]))
 
     def at(reads: Ints, offset: int) -> Ints:
         where = seen[reads] + offset
@@ -92,6 +93,21 @@ def of_lists(lists: Lists) -> Views:
         return np.where(following == t.txn[reads], -1, following)
 
     return Views(t, read, at(read, -1), misses, between)
+
+
+def _own_at_the_end(lists: Lists, writer: Ints) -> Ints:
+    """By micro-operation: how many of the last elements that a read shows its own transaction
+    appended. `writer`: by position, the transaction."""
+    t, key = lists.txns, lists.order_key
+    at = np.arange(len(writer))
+    fresh = np.ones(len(writer), np.bool_)
+    fresh[1:] = (np.diff(writer) != 0) | (np.diff(key) != 0)
+    run = at - np.maximum.accumulate(np.where(fresh, at, 0)) + 1
+    found = np.zeros(len(t.txn), np.int64)
+    reads = np.flatnonzero(lists.prefix_of & (t.value > 0))
+    last = lists.start[t.key[reads]] + t.value[reads] - 1
+    found[reads] = np.where(writer[last] == t.txn[reads], run[last], 0)
+    return found
 
 
 def of_registers(registers: Registers, order: Order) -> Views:

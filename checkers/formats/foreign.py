@@ -1,7 +1,8 @@
 """Events of other tools as rows of a history.
 
-They may lack indices and times: they are numbered in order, and one without time happened
-when the one before it did. Where no event names its process there was but one client.
+They may lack indices and times: they are numbered in the order of the file, which indices must
+follow where there are any, and one without time happened when the one before it did. Where no event
+names its process there was but one client.
 Everything else is held to the rules of `checkers.history.wellformed`; what breaks one is refused
 with file, line and field.
 """
@@ -78,6 +79,9 @@ class ForeignEvents:
         #: whether a client's event has named its process, and the row of the first that has not
         self._named = False
         self._nameless: int | None = None
+        #: the last index, and the first row whose index is not above the last one before it
+        self._index: int | None = None
+        self._unordered: tuple[int, str] | None = None
 
     def refuse(self, line: int, field: str, expected: str) -> HistoryError:
         return HistoryError(self.path, line, field, expected)
@@ -100,9 +104,18 @@ class ForeignEvents:
             if event.process is None and self._nameless is None:
                 self._nameless = row
             self._named |= isinstance(event.process, int)
+            if event.index is not None:
+                self._follow(row, event.index)
             rows.append(self._row(event, row))
         self._numbers += numbers
         self._builder.add(rows)
+
+    def _follow(self, row: int, index: int) -> None:
+        """Indices count up: a file in another order, sorted by process say, would be judged as if
+        its operations had run in that order."""
+        last, self._index = self._index, index
+        if last is not None and index <= last and self._unordered is None:
+            self._unordered = row, f"expected an index above {last}, the last before, got {index}"
 
     def _row(self, e: Foreign, index: int) -> Line:
         key = None if e.key is None else self._key(e.key)
@@ -135,6 +148,9 @@ class ForeignEvents:
         if self._named and self._nameless is not None:
             message = "expected a value as in other events, the field is missing"
             raise self.refuse(self.lines(self._nameless), "process", message)
+        if self._unordered is not None:
+            row, message = self._unordered
+            raise self.refuse(self.lines(row), "index", f"{message} (event {row})")
         problem = first_problem(history)
         if problem is not None:
             message = f"{problem.message} (event {problem.row})"

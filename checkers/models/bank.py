@@ -50,7 +50,7 @@ def check_bank(h: History, test: Mapping[str, Any] | None = None) -> CheckerResu
     reads, reasons = _balances(h)
     reasons += [*_transfers(h), *_odd_options(known)]
     given = _total_of(known)
-    accounts = _accounts(known, reads)
+    accounts = _accounts(h, known, reads)
     whole = [b for _, b in reads if accounts.issuperset(b) and None not in b.values()]
     total = _total(whole[0]) if given is None and whole else given
     bank = Bank(h, accounts, total, bool(known.get("negative_balances")))
@@ -65,12 +65,23 @@ def check_bank(h: History, test: Mapping[str, Any] | None = None) -> CheckerResu
     return capped(found, reasons, details)
 
 
-def _accounts(known: Mapping[str, Any], reads: list[tuple[int, Balances]]) -> frozenset[str]:
-    """The accounts that were given, else those of the first read."""
+def _accounts(
+    h: History, known: Mapping[str, Any], reads: list[tuple[int, Balances]]
+) -> frozenset[str]:
+    """The accounts that were given, else those of the first read and of all transfers: a bank may
+    open an account with the first transfer to it."""
     given = known.get("accounts")
     if isinstance(given, list) and given:
         return frozenset(map(_name, given))
-    return frozenset(reads[0][1]) if reads else frozenset()
+    return frozenset(reads[0][1]) | _transferred(h) if reads else frozenset()
+
+
+def _transferred(h: History) -> frozenset[str]:
+    """The accounts that transfers name."""
+    rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0) & h.rows("transfer")).tolist()
+    values = [value for value in map(h.value_of, rows) if isinstance(value, dict)]
+    named = [value.get(end) for value in values for end in ("from", "to")]
+    return frozenset(_name(account) for account in named if account is not None)
 
 
 def _balances(h: History) -> tuple[list[tuple[int, Balances]], list[str]]:

@@ -62,7 +62,7 @@ def _register_step(c: Called, number: Callable[[Any], int]) -> tuple[int, int, i
     if c.f in WRITES:
         return WRITE, -1, number(c.asked)
     if not isinstance(c.asked, list) or len(c.asked) != 2:
-        raise Oddity(f"field value: expected [from, to] of a cas, got {c.asked!r}")
+        raise Oddity("[from, to] of a cas", c.asked)
     before, after = map(number, c.asked)
     # that changes nothing: it only shows what was there
     return (READ, before, -1) if before == after else (EXCHANGE, before, after)

@@ -12,6 +12,7 @@ from typing import Any
 
 from dynamesis.checkers.dynamo.cart import check_cart
 from dynamesis.checkers.dynamo.causal_cycle import check_order
+from dynamesis.checkers.dynamo.deadlines import check_deadlines
 from dynamesis.checkers.dynamo.dots import check_dots
 from dynamesis.checkers.dynamo.leaks import check_leaks
 from dynamesis.checkers.dynamo.lost_writes import check_final
@@ -47,6 +48,7 @@ CHECKERS: dict[str, Checker] = {
     "cart": check_cart,
     "coverage": check_coverage,
     "ledger": check_ledger,
+    "deadlines": check_deadlines,
     "membership": check_membership,
     "bounds": check_bounds,
     "hints": check_hints,

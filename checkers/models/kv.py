@@ -28,11 +28,11 @@ def check_kv(h: History, budget: int = BUDGET) -> CheckerResult:
 
 def _step(c: Called, number: Callable[[Any], int]) -> tuple[int, int, int] | None:
     if c.f == "get":
-        return None if c.failed else (READ, number(_text(c.answer or "")), -1)
+        return None if c.failed else (READ, number(_text("" if c.answer is None else c.answer)), -1)
     return (WRITE if c.f == "put" else EXTEND), -1, number(_text(c.asked))
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise Oddity(f"field value: expected text, got {value!r}")
+        raise Oddity("text", value)
     return value

@@ -15,6 +15,7 @@ from dynamesis.checkers.logs.copies import check_places
 from dynamesis.checkers.logs.durability import check_durability
 from dynamesis.checkers.logs.handoffs import check_handoffs
 from dynamesis.checkers.logs.logs import Logs
+from dynamesis.checkers.logs.merges import check_merges
 from dynamesis.checkers.logs.ownership import check_ownership
 from dynamesis.checkers.logs.reaping import check_reaping
 from dynamesis.checkers.logs.row_formats import check_rows
@@ -36,6 +37,7 @@ LOG_CHECKERS: dict[str, LogChecker] = {
     "zones": check_zones,
     "handoffs": check_handoffs,
     "durability": check_durability,
+    "merges": check_merges,
     "reaping": check_reaping,
     "trees": check_tree_drift,
     "wire": check_wire,

@@ -29,6 +29,8 @@ from dynamesis.checkers.verdict import Anomaly, CheckerResult
 _SHOWN, _ORDERS = 40, 4
 #: rows that a proof names at most
 _PROOF = 8
+#: operations that change nothing
+_READS = ("read", "r", "get")
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,22 @@ class Called:
 @dataclass
 class Object:
     """The steps of one key, and for each the row of its invocation. `refused`: state -> the first
-    row that would have made it and failed."""
+    row that would have made it and failed; `obscure`: an operation that cannot be understood may
+    have changed its state, so that no order of the others proves anything."""
 
     name: str
     steps: list[Act] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     refused: dict[int, int] = field(default_factory=dict)
+    obscure: bool = False
 
 
 class Oddity(ValueError):
-    """A value that the model cannot use; the message has the field and what was expected."""
+    """A value that the model cannot use; the message has what was expected."""
+
+    def __init__(self, expected: str, value: Any) -> None:
+        super().__init__(expected)
+        self.value = value
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ def check_objects(h: History, reading: Reading, budget: int = BUDGET) -> Checker
     found: list[Anomaly] = []
     left, keys = 4 * budget, {}
     for one in objects.values():
+        if one.obscure:
+            continue
         proof = Refutation(h, reading, one, names)
         broken = list(proof.impossible_reads())
         gone = {a.data["step"] for a in broken}
@@ -158,14 +168,18 @@ def _objects(
     objects: dict[Any, Object] = {}
     odd: list[str] = []
     for key, called in _calls(h, reading):
+        name = key if isinstance(key, str) else h.spelled(key)
         try:
             read = reading.step(called, number)
         except Oddity as error:
-            odd.append(f"index {called.row if called.end >= NEVER else called.end}, {error}")
+            at = called.row if called.end >= NEVER else called.end
+            got = h.spelled(error.value)
+            odd.append(f"index {at}, field value: expected {error}, got {got}")
+            if called.f not in _READS and not called.failed:
+                objects.setdefault(freeze(key), Object(name)).obscure = True
             continue
         if read is None:
             continue
-        name = key if isinstance(key, str) else h.spelled(key)
         one = objects.setdefault(freeze(key), Object(name))
         kind, before, after = read
         if called.failed:

@@ -62,6 +62,8 @@ class Queue:
     doubtful_drains: list[int] = field(default_factory=list)
     emptied: list[tuple[int, int]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    #: from where on an enqueue without a value may have enqueued anything
+    nameless: int = NEVER
     acknowledged: int = 0
     answers: int = 0
 
@@ -112,12 +114,14 @@ def _read(h: History) -> Queue:
             partly = f == "drain" and end >= 0 and isinstance(h.value_of(end), list)
             (queue.doubtful if f == "dequeue" or partly else queue.doubtful_drains).append(row)
             if partly:
-                _deliver(queue, row, end, _given(h, queue, f, end))
+                _deliver(queue, row, end, _given(h, queue, f, end) or [])
         elif kind == OK:
             queue.answers += 1
             given = _given(h, queue, f, end)
-            _deliver(queue, row, end, given)
-            if f == "drain":
+            _deliver(queue, row, end, given or [])
+            if given is None:
+                queue.doubtful_drains.append(row)
+            elif f == "drain":
                 queue.emptied.append((row, end))
             elif given:
                 last_delivery = max(last_delivery, end)
@@ -134,6 +138,8 @@ def _enqueue(h: History, queue: Queue, row: int, end: int, kind: int) -> None:
     value = h.value_of(row)
     if value is None:
         queue.reasons.append(f"index {row}, field value: expected a value to enqueue, got none")
+        if kind != FAIL:
+            queue.nameless = min(queue.nameless, row)
     elif kind == FAIL:
         queue.refused[freeze(value)].append(row)
     else:
@@ -147,8 +153,9 @@ def _deliver(queue: Queue, row: int, end: int, values: list[Any]) -> None:
         queue.delivered[freeze(value)].append(Delivered(row, end, place))
 
 
-def _given(h: History, queue: Queue, f: str, end: int) -> list[Any]:
-    """The values that a dequeue or drain gave."""
+def _given(h: History, queue: Queue, f: str, end: int) -> list[Any] | None:
+    """The values that a dequeue or drain gave; None where that cannot be understood: it may have
+    taken any, and left any."""
     value = h.value_of(end)
     if f == "dequeue":
         return [] if value is None else [value]
@@ -158,16 +165,19 @@ def _given(h: History, queue: Queue, f: str, end: int) -> list[Any]:
     queue.reasons.append(
         f"index {end}, field value: expected the list of values drained, got {text}"
     )
-    return []
+    return None
 
 
 def _too_many(h: History, queue: Queue) -> Iterator[Anomaly]:
-    """Deliveries for which there is no enqueue, or no more."""
+    """Deliveries for which there is no enqueue, or no more; but for those that an enqueue without
+    a value may explain."""
     for value, deliveries in queue.delivered.items():
         begun = [e.begin for e in queue.enqueued.get(value, ())]
         counted: list[int] = []
         for d in deliveries:
             possible = bisect_left(begun, d.end)
+            if d.end > queue.nameless and len(counted) >= possible:
+                continue
             if not possible:
                 yield _unexpected(h, queue, value, d, begun)
             elif len(counted) >= possible:

@@ -6,6 +6,10 @@ begins after that. It is lost when the latest read that lacks it is later than e
 that has it; a read that lacks it although a later one has it was stale, which only
 `linearizable` forbids. After jepsen.checker, its defects left out: here a read of a
 refused add is an anomaly, and duplicates are found.
+
+An add without a value may have added anything, and one that was acknowledged with another value
+than it was asked for may have added either. So neither is ever lost, and what a read shows is no
+phantom where one of them may explain it.
 """
 
 from __future__ import annotations
@@ -30,7 +34,8 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge
 class Sets:
     """By element: its first add (row, NEVER if none did), when an add of it was first
     acknowledged (NEVER if none was), whether all its adds were refused. By read: begin and end.
-    Pairs of what was shown: `read` and `element` (numbers). `reasons`: what cannot be judged."""
+    Pairs of what was shown: `read` and `element` (numbers). `reasons`: what cannot be judged.
+    `nameless`: from which row on an add may have added anything, NEVER if none may."""
 
     history: History
     names: list[Any]
@@ -42,6 +47,7 @@ class Sets:
     read: Ints
     element: Ints
     reasons: list[str]
+    nameless: int
 
     def seen(self) -> Bools:
         """Which of the pairs show an element that can have been there: its add had begun, and
@@ -58,8 +64,12 @@ def sets_of(h: History) -> Sets:
     """The adds and reads of a history."""
     names = NameTable()
     rows = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
-    adds = rows[h.rows("add")[rows]]
-    numbers = np.array([names[freeze(h.value_of(r))] for r in adds.tolist()], np.int64)
+    every = rows[h.rows("add")[rows]]
+    adds, nameless = _named(h, every)
+    other = _acknowledged_as(h, adds)
+    asked = [h.value_of(r) for r in adds.tolist()]
+    numbers = np.array([names[freeze(e)] for e in asked], np.int64)
+    instead = [(names[freeze(e)], row) for row, e in other.items()]
     reads, ends, shown, odd = _reads(h, rows)
     element = np.array([names[freeze(e)] for s in shown for e in s], np.int64)
     read = np.repeat(np.arange(len(reads)), [len(s) for s in shown])
@@ -68,14 +78,39 @@ def sets_of(h: History) -> Sets:
     refused = np.zeros(count, np.bool_)
     pair = h.pair[adds]
     status = np.where(pair >= 0, h.kind[pair], INFO)
+    status = np.where(np.isin(adds, list(other)), INFO, status)
     np.minimum.at(added, numbers, adds)
     np.minimum.at(acknowledged, numbers, np.where(status == OK, pair, NEVER))
     refused[numbers] = True
     refused[numbers[status != FAIL]] = False
-    reasons = [*_nameless(h, adds), *altered(h, "add"), *odd, *_twice(h, names, adds, numbers)]
+    for number, row in instead:
+        added[number], refused[number] = min(added[number], row), False
+    reasons = [*_nameless(h, every), *altered(h, "add"), *odd, *_twice(h, names, adds, numbers)]
     return Sets(
-        h, names.all(), added, acknowledged, refused, reads, ends, read, element, reasons
+        h, names.all(), added, acknowledged, refused, reads, ends, read, element, reasons, nameless
     )  # fmt: skip
+
+
+def _named(h: History, adds: Ints) -> tuple[Ints, int]:
+    """The adds that have an element, and from which row on one that has none, and may have
+    happened, may have added anything; NEVER if there is no such add."""
+    bare = np.array([h.value_of(row) is None for row in adds.tolist()], np.bool_)
+    pair = h.pair[adds]
+    possible = bare & ((pair < 0) | (h.kind[pair] != FAIL))
+    return adds[~bare], int(adds[possible].min(initial=NEVER))
+
+
+def _acknowledged_as(h: History, adds: Ints) -> dict[int, Any]:
+    """By row of its invocation: the other element that an acknowledgement names."""
+    pair = h.pair[adds]
+    suspect = (pair >= 0) & (h.kind[pair] == OK) & (h.value[pair] >= 0)
+    suspect &= h.value[pair] != h.value[adds]
+    found = {}
+    for row in adds[suspect].tolist():
+        done = h.value_of(int(h.pair[row]))
+        if done is not None and h.spelled(done) != h.spelled(h.value_of(row)):
+            found[row] = done
+    return found
 
 
 def _reads(h: History, rows: Ints) -> tuple[Ints, Ints, list[list[Any]], list[str]]:
@@ -183,7 +218,8 @@ def unexpected(s: Sets, reads: Sequence[int]) -> Iterator[Anomaly]:
     read, element = s.read[chosen], s.element[chosen]
     end, added, refused = s.end[read], s.added[element], s.refused[element]
     later = added > end
-    nowhere = (added == NEVER) | (later & refused)
+    nowhere = ((added == NEVER) | (later & refused)) & (s.nameless > end)
+    later &= s.nameless > end
     for name, bad, why in (
         ("phantom", nowhere, "which no operation had added"),
         ("aborted-read", refused & ~later, "whose add was refused"),

@@ -114,7 +114,8 @@ class Ledger:
     def hasty(self, i: int) -> bool:
         """Whether it gave its nodes less time than they have of their own accord."""
         timeout = (self.ops[self.begin[i]].options or {}).get("timeout")
-        return timeout is not None and timeout < 2
+        lasted = (self.ops[i].time - self.ops[self.begin[i]].time) / 1e9
+        return timeout is not None and timeout < 2 and lasted >= 0.9 * timeout
 
     def can_answer(self, end: int) -> set[str]:
         """Nodes that can have answered the coordinator, while the whole operation lasted."""

@@ -321,6 +321,24 @@ class RwRegister(Base):
     def readable(self, key: Any, value: Any) -> bool:
         return value is None or (key, value) in self.writer
 
+    def unrepeatable(self) -> set[str]:
+        """G-single where a transaction read two versions of others, one right after the other:
+        in either order of the two, one edge leads from it to the later one's writer or to what
+        is between, and that writer, or a later one, leads back."""
+
+        def foreign(t: Txn, key: Any, value: Any) -> bool:
+            writer = self.writer.get((key, value))
+            return value is None or (writer is not t and self._final(key, value))
+
+        for t in self.txns:
+            for key in {k for _, k, _ in t.mops} if t.status == "ok" else ():
+                own = [(f, value) for f, k, value in t.mops if k == key]
+                for (f, v), (g, w) in pairwise(own):
+                    both = f == g == "r" and foreign(t, key, v) and foreign(t, key, w)
+                    if both and v != w:
+                        return {"G-single"}
+        return set()
+
     def findings(self) -> set[str]:
         found = self.cycles()
         if self.cyclic:

@@ -431,3 +431,36 @@ def test_appends_that_no_read_shows_must_fit_in_some_order() -> None:
     assert check_list_append(skew, ["snapshot-isolation"]).verdict is Verdict.UNKNOWN
     apart = together("rx ay1 az1", "ry ax1 av2")
     assert check_list_append(apart, ["snapshot-isolation"]).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    "model", ["consistent-view", "update-serializable", "repeatable-read", "serializable"]
+)
+def test_a_read_that_does_not_repeat_is_a_g_single(model: str) -> None:
+    h = History.of(
+        [
+            Op(process=p, type=type, f="txn", value=value)
+            for p, type, value in (
+                (0, "invoke", [["w", "x", 1]]),
+                (1, "invoke", [["r", "x", None], ["r", "x", None]]),
+                (0, "ok", [["w", "x", 1]]),
+                (1, "ok", [["r", "x", 1], ["r", "x", None]]),
+            )
+        ]
+    )
+    (anomaly,) = check_rw_register(h, (model,)).anomalies
+    assert anomaly.name == ("internal" if model == "serializable" else "G-single")
+    assert ("two versions of it" in anomaly.why) == (model != "serializable")
+    assert check_rw_register(h, ("cursor-stability",)).verdict is not Verdict.INVALID
+
+
+@pytest.mark.parametrize("model", ["cursor-stability", "monotonic-atomic-view"])
+@pytest.mark.parametrize("own", [["ax1"], ["ax1", "ax3"]])
+def test_a_read_that_lacks_an_own_append_shows_all_of_others(model: str, own: list[str]) -> None:
+    """That is `internal`: no version of others is between what it read and what it wrote."""
+    asked, shown = " ".join([*own, "rx"]), " ".join([*own, "rx2"])
+    h = events(
+        f"0 invoke {asked}", "1 invoke ax2 ay2", f"0 ok {shown}", "1 ok ax2 ay2"
+    )  # fmt: skip
+    assert check_list_append(h, (model,)).verdict is not Verdict.INVALID
+    assert check_list_append(h, ("read-atomic",)).verdict is Verdict.INVALID
