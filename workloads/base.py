@@ -167,7 +167,7 @@ class Workload:
         chosen, used, met = self.configure(options), self.keys(keys), setting or Setting()
         load = Load(rng.split("scripts"), 0, used, chosen, met)
         source = self._source(load, share)
-        return gen.rate(rate, source, share.stream(rng.split("rate")), "clumped")
+        return gen.rate(rate, source, share.stream(rng.split("rate")), "clumped", endless=True)
 
     def shared_out(self, options: Chosen | None = None) -> bool:
         """Whether several drivers can each schedule a share of its load: where each client has a

@@ -43,7 +43,12 @@ from dynamesis.harness.generators.timing import (
     time_limit,
 )
 from dynamesis.harness.generators.transform import f_map, filter, map, trace
-from dynamesis.harness.generators.validate import GeneratorError, friendly_exceptions, validate
+from dynamesis.harness.generators.validate import (
+    GeneratorError,
+    diagnosed,
+    friendly_exceptions,
+    validate,
+)
 
 __all__ = [
     "PENDING",
@@ -62,6 +67,7 @@ __all__ = [
     "cycle",
     "cycle_times",
     "delay",
+    "diagnosed",
     "draw",
     "each_process",
     "each_thread",

@@ -28,7 +28,7 @@ import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import Cast, Context, Generator, Pending, Thread
 from dynamesis.harness.generators.sources import Source
-from dynamesis.harness.generators.validate import friendly_exceptions, validate
+from dynamesis.harness.generators.validate import diagnosed
 
 NEMESIS = "nemesis"
 
@@ -131,4 +131,4 @@ class Schedule(msgspec.Struct, frozen=True):
 
 def start(source: Source, concurrency: int, nemesis: bool = True) -> Schedule:
     """A schedule at its beginning, every step of its generator validated."""
-    return Schedule(friendly_exceptions(validate(source)), workers(concurrency, nemesis))
+    return Schedule(diagnosed(source), workers(concurrency, nemesis))

@@ -63,16 +63,18 @@ _TOGETHER = 0.6
 @dataclass(frozen=True)
 class Paced(Wrapper):
     """The next operation not before `due`; the gaps have a mean of `mean` ns. `asked`: whether
-    the generator inside had one already as it is now, so that it need not be asked before."""
+    the generator inside had one already as it is now, so that it need not be asked before;
+    `endless`: whether it has one at any time, for any thread that is free."""
 
     mean: int
     gap: Gap
     rng: Rng
     due: int | None = None
     asked: bool = False
+    endless: bool = False
 
     def op(self, ctx: Context) -> Step:
-        if self.asked and self.due is not None and self.due > ctx.time:
+        if (self.asked or self.endless) and self.due is not None and self.due > ctx.time:
             return Pending(self.due), self
         step = self.gen.op(ctx)
         if step is None:
@@ -115,12 +117,15 @@ def stagger(seconds: float, source: Source, rng: Rng, gap: Gap = "uniform") -> G
     return Paced(lift(source), ns(seconds), gap, rng)
 
 
-def rate(per_second: float, source: Source, rng: Rng, gap: Gap = "exponential") -> Generator:
+def rate(
+    per_second: float, source: Source, rng: Rng, gap: Gap = "exponential", endless: bool = False
+) -> Generator:
     """So many operations a second over all threads together, as a Poisson process or with
-    other gaps. Raises ValueError unless positive."""
+    other gaps. `endless`: the source has an operation at any time, for any thread that is free,
+    so that it is asked only when one is due: half as often. Raises ValueError unless positive."""
     if not per_second > 0:
         raise ValueError(f"a rate must be positive: {per_second}/s")
-    return stagger(1 / per_second, source, rng, gap)
+    return Paced(lift(source), ns(1 / per_second), gap, rng, endless=endless)
 
 
 def delay(seconds: float, source: Source) -> Generator:

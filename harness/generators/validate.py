@@ -66,17 +66,36 @@ def _is_held(value: object) -> bool:
     return True
 
 
+def _refuse(step: object, gen: Generator, ctx: Context) -> None:
+    """Raises GeneratorError with all that is wrong with a step, if anything is."""
+    found = problems(step, ctx)
+    if found:
+        listed = "".join(f"\n  - {problem}" for problem in found)
+        raise GeneratorError(
+            f"a generator returned an invalid step:{listed}\n"
+            f"step: {step!r}\ngenerator: {gen!r}\ncontext: {ctx!r}"
+        )
+
+
+def _not_asked(error: Exception, gen: Generator, ctx: Context) -> GeneratorError:
+    return GeneratorError(
+        f"asked for an operation, a generator raised {error!r}\n"
+        f"generator: {gen!r}\ncontext: {ctx!r}"
+    )
+
+
+def _not_updated(error: Exception, gen: Generator, ctx: Context, event: Op) -> GeneratorError:
+    return GeneratorError(
+        f"update of a generator raised {error!r}\nevent: {event!r}\n"
+        f"generator: {gen!r}\ncontext: {ctx!r}"
+    )
+
+
 @dataclass(frozen=True)
 class Validate(Wrapper):
     def op(self, ctx: Context) -> Step:
         step = self.gen.op(ctx)
-        found = problems(step, ctx)
-        if found:
-            listed = "".join(f"\n  - {problem}" for problem in found)
-            raise GeneratorError(
-                f"a generator returned an invalid step:{listed}\n"
-                f"step: {step!r}\ngenerator: {self.gen!r}\ncontext: {ctx!r}"
-            )
+        _refuse(step, self.gen, ctx)
         return None if step is None else (step[0], self.around(step[1]))
 
 
@@ -93,10 +112,7 @@ class FriendlyExceptions(Wrapper):
         except GeneratorError:
             raise
         except Exception as error:
-            raise GeneratorError(
-                f"asked for an operation, a generator raised {error!r}\n"
-                f"generator: {self.gen!r}\ncontext: {ctx!r}"
-            ) from error
+            raise _not_asked(error, self.gen, ctx) from error
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         try:
@@ -104,12 +120,40 @@ class FriendlyExceptions(Wrapper):
         except GeneratorError:
             raise
         except Exception as error:
-            raise GeneratorError(
-                f"update of a generator raised {error!r}\nevent: {event!r}\n"
-                f"generator: {self.gen!r}\ncontext: {ctx!r}"
-            ) from error
+            raise _not_updated(error, self.gen, ctx, event) from error
 
 
 def friendly_exceptions(source: Source) -> Generator:
     """The source; what it raises comes with the generator and the context beside it."""
     return FriendlyExceptions(lift(source))
+
+
+@dataclass(frozen=True)
+class Diagnosed(Wrapper):
+    """`validate` and `friendly_exceptions` in one step: every event of a test passes here."""
+
+    def op(self, ctx: Context) -> Step:
+        gen = self.gen
+        try:
+            step = gen.op(ctx)
+        except GeneratorError:
+            raise
+        except Exception as error:
+            raise _not_asked(error, gen, ctx) from error
+        _refuse(step, gen, ctx)
+        return None if step is None else (step[0], self.around(step[1]))
+
+    def update(self, ctx: Context, event: Op) -> Generator | None:
+        try:
+            after = self.gen.update(ctx, event)
+        except GeneratorError:
+            raise
+        except Exception as error:
+            raise _not_updated(error, self.gen, ctx, event) from error
+        return self.around(after)
+
+
+def diagnosed(source: Source) -> Generator:
+    """The source, every step checked; what is wrong, and what it raises, comes with the generator
+    and the context beside it. Raises GeneratorError."""
+    return Diagnosed(lift(source))

@@ -18,7 +18,7 @@ from typing import Protocol
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import Generator, Thread
 from dynamesis.harness.generators.schedule import Schedule, Workers
-from dynamesis.harness.generators.validate import friendly_exceptions, validate
+from dynamesis.harness.generators.validate import diagnosed
 from dynamesis.harness.results.parts import claim, part
 from dynamesis.harness.run.driver_messages import Loaded, Progress
 from dynamesis.harness.run.interpreter import Interpreter, Worker
@@ -98,7 +98,7 @@ class LoadShare:
         threads = tuple(self._shares.of(self._number, self._drivers))
         load = self._shares.generator(self._number, self._drivers)
         own = Workers(self._shares.threads, threads, {thread: thread for thread in threads})
-        return Schedule(friendly_exceptions(validate(load)), own)
+        return Schedule(diagnosed(load), own)
 
     def _observe(self, event: Op) -> None:
         if event.type == "invoke":

@@ -22,7 +22,7 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.generators.base import Generator, Thread
 from dynamesis.harness.generators.schedule import NEMESIS, Schedule, Workers, start
-from dynamesis.harness.generators.validate import friendly_exceptions, validate
+from dynamesis.harness.generators.validate import diagnosed
 from dynamesis.harness.links.base import LinkRoute, Links
 from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.limits import require_space, shortage
@@ -323,7 +323,7 @@ class Runner:
     async def _read_all(self) -> None:
         """Read every key once. The processes continue as they are: a number that was retired never
         comes back."""
-        reads = friendly_exceptions(validate(self.parts.final(self.parts.keys)))
+        reads = diagnosed(self.parts.final(self.parts.keys))
         interpreter = Interpreter(self.recorder, self.parts.clients, self.interrupt)
         ended = await interpreter.run(Schedule(reads, _clients_only(self._workers)))
         self._workers = ended.workers

@@ -263,6 +263,25 @@ def test_what_is_paced_is_asked_once_until_it_is_due_or_something_happens():
     assert op.f == "a"
 
 
+def test_a_source_without_end_is_asked_only_when_an_operation_is_due():
+    asked = []
+
+    class Counted:
+        def op(self, ctx):
+            asked.append(ctx.time)
+            return gen.repeat(A).op(ctx)
+
+        def update(self, ctx, event):
+            return self
+
+    for endless in (False, True):
+        asked.clear()
+        source = gen.rate(1, Counted(), gen.Rng(1), "fixed", endless=endless)
+        times = [op.time for op in invocations(perfect(gen.clients(gen.limit(5, source))))]
+        assert times == [0, S, 2 * S, 3 * S, 4 * S]
+        assert (set(asked) == {*times}) is endless
+
+
 def test_rate_is_a_poisson_process_of_so_many_a_second():
     source = gen.clients(gen.time_limit(10, gen.rate(100, gen.repeat(A), gen.Rng(1))))
     times = [op.time for op in invocations(perfect(source))]

@@ -100,3 +100,20 @@ def test_free_threads_queue_up_in_the_order_in_which_they_became_free():
     )
     assert busy.free == ()
     assert freed.free == (1, 0)
+
+
+def test_a_schedule_diagnoses_as_both_wrappers_do():
+    for source in (Returns(7), Raises()):
+        errors = []
+        for wrapped in (gen.friendly_exceptions(gen.validate(source)), gen.diagnosed(source)):
+            with pytest.raises(gen.GeneratorError) as error:
+                wrapped.op(workers(2).context(0))
+            errors.append(str(error.value).replace("Validate(gen=Raises())", "Raises()"))
+        assert errors[0] == errors[1]
+    assert "update of a generator raised KeyError('k9')" in _updated(gen.diagnosed(Raises()))
+
+
+def _updated(wrapped):
+    with pytest.raises(gen.GeneratorError) as error:
+        wrapped.update(workers(2).context(0), Op(type="ok", process=0, f="a", time=0))
+    return str(error.value)

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from dynamesis.checkers.history.op import encode
+from dynamesis.cluster.core.node.admin import Admin
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness import generators as gen
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.compose import load_of
+from dynamesis.harness.worlds.simulated.administration import Administration
 from dynamesis.harness.worlds.simulated.run import judge, simulate
 from dynamesis.harness.worlds.simulated.tweaks import POINTS, Tweaks
 from dynamesis.harness.worlds.test_spec import overrides
@@ -35,6 +37,25 @@ def test_a_clean_run_is_valid(workload: str) -> None:
     assert [op.value for op in notes(ended, "phase")] == [
         *("boot", "load", "heal", "quiesce", "final", "stop")
     ]
+
+
+def test_a_node_is_not_looked_at_again_where_nothing_has_happened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[str] = []
+    status = Admin.status
+
+    def counted(self: Admin, args: dict[str, Any]) -> dict[str, object]:
+        looks.append("")
+        return status(self, args)
+
+    monkeypatch.setattr(Admin, "status", counted)
+    once, _ = run("cart", "kill")
+    fewer, looks[:] = len(looks), []
+    monkeypatch.setattr(Administration, "ask", Administration._ask)
+    every, _ = run("cart", "kill")
+    assert fewer < 0.9 * len(looks)
+    assert once.history == every.history
 
 
 @pytest.mark.parametrize("family", FAMILIES)
