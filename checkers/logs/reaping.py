@@ -3,12 +3,17 @@ left.
 
 A tombstone is what keeps the values below it dead, and all nodes agree before it is forgotten that
 there is no state of the key but the tombstone itself: no hint, and nothing under way. Each primary
-that forgets it logs that (`reaped`). Two lines show that the agreement was wrong:
+that forgets it logs that (`reaped`, and how long ago it `agreed`). Three lines show that the
+agreement was wrong:
 
 - a node kept a hint of the key from before the tombstone came to the last of these primaries until
   after it was forgotten there;
 - a node stores, after that, a version that these primaries had held before the tombstone and no
-  longer held: it was superseded, and what knew that is gone.
+  longer held: it was superseded, and what knew that is gone;
+- a primary agreed although a write that it coordinated itself, and had named before, was not at its
+  end: a copy or hint of it is stored later, or a place of it found none. (Links deliver in order,
+  and what a node sent before has arrived when all agree. Where frames overtake each other that
+  proves nothing.)
 
 It does not matter whether the old value comes to a reader, or to the final dumps: whatever brings
 it back, a late repair, hint or message, does so by chance.
@@ -29,7 +34,7 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 
 #: ns within which all primaries of a key forget one tombstone; the questions time out before that
 _TOGETHER = 5_000_000_000
-_LINES = ("start", "stored", "deleted", "undone", "row-damaged", "reaped")
+_LINES = ("start", "stored", "held", "unplaced", "deleted", "undone", "row-damaged", "reaped")
 #: why a hint or a record is stored that a client has written just now
 _NEW = ("stamp", "retry")
 
@@ -63,12 +68,14 @@ class _Reaped:
 
 @dataclass(frozen=True)
 class _Remnant:
-    """A line that shows something of a key which should not have been there."""
+    """A line that shows something of a key which should not have been there. `write`: the id of a
+    write that was not at its end."""
 
     key: str
     reaped: _Reaped
     line: Event
     versions: tuple[str, ...]
+    write: str = ""
 
 
 def check_reaping(run: Run, logs: Logs) -> CheckerResult:
@@ -79,10 +86,12 @@ def check_reaping(run: Run, logs: Logs) -> CheckerResult:
         return skip("an older disk was put back, which may bring back what was forgotten")
     if ((run.test or {}).get("params") or {}).get("clock") == "vector":
         return skip("clocks that are cut name no version for ever")
+    overtake = any(f.member in ("link.reorder", "link.duplicate") for f in run.timeline.faults)
     reaped, found = 0, []
     for key, events in _by_key(logs).items():
         watch = _Watch(logs, key)
         found += list(watch.remnants(events))
+        found += [] if overtake else list(_unfinished(key, events, watch.rounds))
         reaped += len(watch.rounds)
     found.sort(key=lambda remnant: remnant.line.get("mono", 0))
     anomalies = [_anomaly(run, logs, remnant) for remnant in found[:DESCRIBED]]
@@ -101,6 +110,29 @@ def _by_key(logs: Logs) -> dict[str, list[Event]]:
         elif event.get("key") in found:
             found[event["key"]].append(event)
     return found
+
+
+def _unfinished(key: str, events: list[Event], rounds: list[_Reaped]) -> Iterator[_Remnant]:
+    """Lines of writes that a primary coordinated when it agreed to forget their key."""
+    for reaped in [event for event in events if event["event"] == "reaped"]:
+        node, agreed, mono = reaped["node"], reaped.get("agreed"), int(reaped.get("mono", 0))
+        if not isinstance(agreed, int | float):
+            continue
+        at = mono - int(agreed * 1e9)
+        stamped, again = set(), set()
+        for event in events:
+            when, id = int(event.get("mono", 0)), event.get("request")
+            if event["event"] == "start" and event["node"] == node and when < at:
+                stamped.clear()
+            elif isinstance(id, str) and event["node"] == node and event.get("why") in _NEW:
+                (stamped if when < at else again).add(id)
+        for event in events:
+            later = int(event.get("mono", 0)) > at and event.get("request") in stamped - again
+            if later and (event["event"] == "unplaced" or event.get("why") == "put"):
+                of = [each for each in rounds if int(each.first.get("mono", 0)) <= mono]
+                holds = tuple(sorted(_holds(event)))
+                yield _Remnant(key, of[-1], event, holds, str(event["request"]))
+                break
 
 
 class _Watch:
@@ -123,7 +155,7 @@ class _Watch:
             elif what == "stored":
                 yield from self._back(event)
                 self._row(event).stored(event)
-            else:  # gone, or not known any more
+            elif what not in ("held", "unplaced"):  # gone, or not known any more
                 self._drop(event)
 
     def _row(self, event: Event) -> _Row:
@@ -187,7 +219,13 @@ def _anomaly(run: Run, logs: Logs, remnant: _Remnant) -> Anomaly:
     reaped, line = remnant.reaped, remnant.line
     versions = listed(list(remnant.versions))
     forgot = f"{listed(sorted({*reaped.nodes}))} forgot a tombstone of it{logs.when(reaped.first)}"
-    if line.get("mono", 0) < reaped.first.get("mono", 0):
+    if remnant.write:
+        did = "found no node for a place" if line["event"] == "unplaced" else "stored a copy"
+        what = (
+            f"{forgot}, to which its coordinator had agreed although the write {remnant.write} was "
+            f"still under way: {line['node']} {did} of it{logs.when(line)}"
+        )
+    elif line.get("mono", 0) < reaped.first.get("mono", 0):
         what = (
             f"{forgot}, although {line['node']} had kept a hint for {line.get('hint_for')} since "
             f"before that tombstone came there ({versions},{logs.when(line)}) and still had it"

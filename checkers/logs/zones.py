@@ -1,4 +1,6 @@
-"""misplaced, by the nodes' event logs: a hint lies in another zone than the node that it is for.
+"""By the nodes' event logs: nodes that were healthy to a coordinator, and got nothing of a write.
+
+misplaced: a hint lies in another zone than the node that it is for.
 
 Where nodes lie in zones, a primary that cannot be reached is replaced by a node of its own zone
 as long as there is one: there must be as many copies in each zone as before. A coordinator logs
@@ -7,20 +9,28 @@ asked for a copy logs that it has it. So a hint in another zone is out of place 
 primary's own zone was healthy to the coordinator all the time until the hint was kept, and got
 nothing. Where that took so long that it may have been asked and given up, it must have been
 healthy for so long afterwards that it would have got what it was sent.
+
+lost-hint: while a partition moves, each newcomer gets a copy of every write, beside the places that
+it is for: what the newcomer fetches from the owners may have been read before. Such a copy is sent
+once. So a newcomer that knew the layout, and was healthy to the coordinator from before the write
+began until after it ended, has it. Judged where nothing but changes of the membership was near,
+since links lose messages, and the coordinator knew one layout all the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import fate, listed, name
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.pairing import OK
 from dynamesis.checkers.logs.copies import WORKS, Kept, judged_writes, kept_by_id
 from dynamesis.checkers.logs.endings import Rings
-from dynamesis.checkers.logs.logs import Logs
+from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: ns before a write began in which a change of a peer's health may concern it
@@ -105,6 +115,104 @@ def _stray(
             passed = tuple(x for x in able if _was_healthy(logs, named, x, began, until))
             if passed:
                 yield StrayHint(version, primary, holder, named, passed)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A newcomer that got nothing of a write, though healthy to the coordinator, and the layout
+    under which it is one."""
+
+    version: int
+    newcomer: str
+    coordinator: str
+    layout: Event
+
+
+def check_newcomers(run: Run, logs: Logs) -> CheckerResult:
+    """Judge that newcomers get the writes of the partitions that they fetch."""
+    c, test = run.order, run.test or {}
+    ring = CheckedRing.of(test)
+    moving = [event for event in logs.of_kinds("layout") if "target" in event]
+    if ring is None or not moving:
+        return skip("no partition was on the move in the nodes' logs")
+    if test.get("unsteady"):
+        return skip("in a world that is late, or fails, at random a message may be lost")
+    got: dict[str, set[str]] = {}
+    for event in logs.of_kinds("stored", "held"):
+        if "request" in event:
+            got.setdefault(str(event["request"]), set()).add(event["node"])
+    passed, judged = [], 0
+    for version in np.flatnonzero(c.outcome == OK).tolist():
+        for newcomer, coordinator, layout in _newcomers(run, logs, ring, version):
+            judged += 1
+            if newcomer not in got.get(name(c, version), ()):
+                passed.append(Passed(version, newcomer, coordinator, layout))
+    found = [_passed_over(c, each) for each in passed[:DESCRIBED]]
+    more = {"lost-hint": len(passed) - DESCRIBED} if len(passed) > DESCRIBED else {}
+    return judge(found, (), {"copies": judged}, more)
+
+
+def _newcomers(
+    run: Run, logs: Logs, ring: CheckedRing, version: int
+) -> Iterator[tuple[str, str, Event]]:
+    """The newcomers that must have got a copy of a write, with its coordinator and its layout."""
+    c, h = run.order, run.order.history
+    row, ended = int(c.written[version]), int(c.ended[version])
+    coordinator = h.worth.get(ended, {}).get("coordinator")
+    begun, over = logs.mono_at(h, row), logs.mono_at(h, ended)
+    if (
+        not isinstance(coordinator, str)
+        or begun is None
+        or over is None
+        or "n" in h.options.get(row, {})
+    ):
+        return
+    layout = _in_force(logs, coordinator, begun, over)
+    if layout is None or "target" not in layout or _disturbed(run, logs, begun, over):
+        return
+    now, then = (replace(ring, owners=tuple(layout[name])) for name in ("owners", "target"))
+    key = h.keys[int(c.key[version])]
+    for newcomer in then.primaries(key):
+        if newcomer in now.primaries(key) or newcomer in (layout.get("gone") or ()):
+            continue
+        theirs = _in_force(logs, newcomer, begun, over)
+        same = theirs is not None and theirs.get("version") == layout.get("version")
+        if same and _was_healthy(logs, coordinator, newcomer, begun, over + SOON):
+            yield newcomer, coordinator, layout
+
+
+def _in_force(logs: Logs, node: str, since: int, until: int) -> Event | None:
+    """The layout that a node knew all the time, by its log."""
+    known: Event | None = None
+    for event in logs.by_node.get(node, ()):
+        if event["event"] != "layout":
+            continue
+        if event.get("mono", 0) <= since:
+            known = event
+        elif event.get("mono", 0) <= until:
+            return None
+    return known
+
+
+def _disturbed(run: Run, logs: Logs, begun: int, over: int) -> bool:
+    """Whether any fault but a change of the membership was near."""
+    h = run.order.history
+    first, last = logs.row_at(h, begun - WORKS), logs.row_at(h, over + WORKS)
+    if first is None or last is None:
+        return True
+    return any(fault.family != "membership" for fault in run.timeline.active((first, last)))
+
+
+def _passed_over(c: Causality, passed: Passed) -> Anomaly:
+    version, newcomer = passed.version, passed.newcomer
+    why = (
+        f"{fate(c, version)}, while its partition moved under layout "
+        f"{passed.layout.get('version')}; {newcomer}, which fetched it and was healthy to the "
+        f"coordinator {passed.coordinator} all the time, by its log, got no copy."
+    )
+    rows = (int(c.written[version]), int(c.ended[version]))
+    data = {"newcomer": newcomer, "coordinator": passed.coordinator, "layout": dict(passed.layout)}
+    return Anomaly("lost-hint", why, c.history.keys[int(c.key[version])], rows, data)
 
 
 def _was_healthy(logs: Logs, coordinator: str, peer: str, began: int, until: int) -> bool:

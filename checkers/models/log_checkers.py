@@ -22,7 +22,7 @@ from dynamesis.checkers.logs.row_formats import check_rows
 from dynamesis.checkers.logs.switches import check_switches
 from dynamesis.checkers.logs.tree_drift import check_tree_drift
 from dynamesis.checkers.logs.wire import check_wire
-from dynamesis.checkers.logs.zones import check_zones
+from dynamesis.checkers.logs.zones import check_newcomers, check_zones
 from dynamesis.checkers.models.explain import with_faults
 from dynamesis.checkers.verdict import CheckerResult, Results, Verdict, check_safely
 
@@ -35,6 +35,7 @@ LOG_CHECKERS: dict[str, LogChecker] = {
     "changes": check_changes,
     "places": check_places,
     "zones": check_zones,
+    "newcomers": check_newcomers,
     "handoffs": check_handoffs,
     "durability": check_durability,
     "merges": check_merges,

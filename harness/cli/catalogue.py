@@ -71,11 +71,13 @@ def _targets() -> Iterator[tuple[str, str]]:
 def _nemeses() -> Iterator[tuple[str, str]]:
     """Families, each followed by its members."""
     from dynamesis.harness.nemesis import PACKAGES
+    from dynamesis.harness.nemesis.catalogue import NAMED
 
     for name, package in PACKAGES.items():
         if "." not in name:
             yield name, package.description
-            for member in package.members if name != "storm" else ():
+            named = [member for member in NAMED if member.family == name]
+            for member in (*package.members, *named) if name != "storm" else ():
                 yield f"  {member.title}", member.description
 
 

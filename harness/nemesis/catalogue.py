@@ -187,6 +187,13 @@ MEMBERS: tuple[Member, ...] = (
             removes=1, back=2000),
 )  # fmt: skip
 
+#: What is done only where it is named: no family and no storm has it.
+NAMED: tuple[Member, ...] = (
+    # what the first of them moves keeps the others waiting: they then move partitions together
+    _change("three", "three nodes join concurrently, of which two fetch the same partitions",
+            joins=3),
+)  # fmt: skip
+
 FAMILIES = {
     "cut": "split the network between nodes",
     "link": "latency, jitter, limited bandwidth, resets, lost frames",
@@ -209,7 +216,7 @@ PACKAGES: dict[str, Package] = {
     "storm": Package("storm", "all families together", MEMBERS),
     **{
         name: Package(member.title, member.description, (member,))
-        for member in MEMBERS
+        for member in (*MEMBERS, *NAMED)
         for name in dict.fromkeys((member.title, member.name))
     },
 }

@@ -54,7 +54,7 @@ MIX: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      ("--nodes=4", "--strict", "--param=anti_entropy_interval=0", _ZONES)),
     ("hot-key", "wipe.coordinator,wipe.old-coordinator,wipe.old-disk",
      ("--nodes=3", "--keys=2", "--r=1", "--option=old=0.2", "--option=deletes=0.1")),
-    ("register", "cut,membership", ("--strict", "--keys=20", *_CLIENTS)),
+    ("register", "cut,membership,membership.three", ("--strict", "--keys=20", *_CLIENTS)),
     ("bulk", "load,pause,wipe", ("--nodes=3",)),
     ("register", "cut,kill.after-pause,kill.after-stop,kill.mid-stop",
      ("--nodes=3", "--strict", "--option=quorums=0.3")),

@@ -76,6 +76,58 @@ def test_what_a_node_forgot_before_supersedes_nothing(how: str) -> None:
     assert verdict(*forgot, stored(6, "n3", "v")).verdict is Verdict.VALID
 
 
+def agreed(at: float, node: str, since: float = 0.5) -> Event:
+    """A primary forgets the tombstone, `since` seconds after it agreed to that."""
+    return line(at, node, "reaped", key="k", agreed=since)
+
+
+def by(at: float, node: str, request: str, why: str = "put", **fields: Any) -> Event:
+    return stored(at, node, "t", why=why, request=request, **fields)
+
+
+#: n1 agreed at 9 s, and had named the delete at 8.5 s
+UNDER_WAY = (by(8.5, "n1", "2.1", "stamp"), by(8.6, "n2", "2.1"), agreed(9.5, "n1"))
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        (by(9.2, "n4", "2.1", hint_for="n3"), "n4 stored a copy of it at 9.200 s"),
+        (by(9.7, "n3", "2.1"), "n3 stored a copy of it at 9.700 s"),
+        (line(9.2, "n1", "unplaced", key="k", request="2.1"), "n1 found no node for a place"),
+    ],
+)
+def test_a_write_that_was_under_way_when_its_coordinator_agreed_is_an_anomaly(
+    later: Event, words: str
+) -> None:
+    (anomaly,) = verdict(*UNDER_WAY, later).anomalies
+    assert anomaly.name == "early-reap"
+    assert "although the write 2.1 was still under way" in anomaly.why
+    assert words in anomaly.why
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [by(8.9, "n4", "2.1", hint_for="n3")],
+        [by(9.2, "n4", "2.1", "handoff")],
+        [by(9.1, "n1", "2.1", "retry"), by(9.2, "n4", "2.1", hint_for="n3")],
+        [by(9.1, "n1", "3.1", "stamp"), by(9.2, "n4", "3.1", hint_for="n3")],
+        [line(8.8, "n1", "start"), by(9.2, "n4", "2.1", hint_for="n3")],
+        [by(8.7, "n3", "4.1", "stamp"), by(9.2, "n4", "4.1", hint_for="n3")],
+    ],
+    ids=["before", "handed off", "tried again", "begun since", "another life", "of another node"],
+)
+def test_what_need_not_have_been_under_way_is_none(lines: list[Event]) -> None:
+    assert verdict(*UNDER_WAY, *lines).verdict is Verdict.VALID
+
+
+def test_where_frames_overtake_each_other_lateness_proves_nothing() -> None:
+    given = {"member": "link.reorder"}
+    found = verdict(*UNDER_WAY, by(9.7, "n3", "2.1"), ops=(fault(1, "link", 2, 3, **given),))
+    assert found.verdict is Verdict.VALID
+
+
 def test_an_older_disk_may_bring_back_anything() -> None:
     old = fault(1, "kill", 2, 3, nodes=["n3"], disk="copied")
     found = verdict(stored(6, "n3", "v"), ops=(old,))

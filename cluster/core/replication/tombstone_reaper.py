@@ -91,6 +91,8 @@ class TombstoneReaper:
         self.tombstones: dict[Row, float] = {}
         self._rounds = 0
         self._running = False
+        #: by node that asks: its round, and when this node last agreed to the keys of it
+        self._agreed: dict[str, tuple[str, float]] = {}
         self.reaped = 0
         self.settled = settled
         self.fingerprint = fingerprint
@@ -201,9 +203,18 @@ class TombstoneReaper:
         elif asked.round == "fence":
             self._fence(asked, view, vote)
         elif asked.round == "check":
+            self._agreed[asked.name.partition(" ")[0]] = asked.name, self.runtime.now
             vote([key for key in asked.keys if self._barriers.unbroken(key, asked.name)])
         else:
-            vote([key for key, hash in asked.keys.items() if self._forget(key, hash, view)])
+            since = self._since_agreed(asked.name)
+            keys = asked.keys.items()
+            vote([key for key, hash in keys if self._forget(key, hash, view, since)])
+
+    def _since_agreed(self, name: str) -> float | None:
+        """Seconds since this node agreed to a round; None where it does not know, as after a
+        start."""
+        agreed, at = self._agreed.get(name.partition(" ")[0], ("", 0.0))
+        return self.runtime.now - at if agreed == name else None
 
     def _fence(self, asked: Reap, view: Placement, vote: Vote) -> None:
         self._barriers.clear(asked.name.partition(" ")[0])
@@ -242,12 +253,13 @@ class TombstoneReaper:
             return record is not None and record.hash == hash and is_tombstone(record.state)
         return record is None
 
-    def _forget(self, key: Key, hash: int, view: Placement) -> bool:
+    def _forget(self, key: Key, hash: int, view: Placement, since: float | None) -> bool:
         row = object_row(view.partition(key), key)
         record = self._record(row)
         if record is None or record.hash != hash:
             return False
-        self.runtime.emit("reaped", key=key)
+        agreed = {} if since is None else {"agreed": round(since, 6)}
+        self.runtime.emit("reaped", key=key, **agreed)
         self._objects.remove(row, self._forgotten)
         return True
 
