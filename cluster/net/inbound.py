@@ -21,7 +21,7 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.stream import Stream
-from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, encode
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError, encode
 
 if TYPE_CHECKING:
     from dynamesis.cluster.net.listener import Listener
@@ -103,11 +103,14 @@ class Inbound(Stream):
 
     def data_received(self, data: bytes) -> None:
         if self.peer is not None:
-            super().data_received(data)
+            self._questions(data)
             return
         taken = self.decoder.taken
         self.active = self._loop.time()
-        super().data_received(data)
+        if self._role:
+            self._questions(data)
+        else:
+            super().data_received(data)
         if not self.closing and self.peer is None:
             pending = self.decoder.pending
             if pending and (not self.held or self.decoder.taken != taken):
@@ -131,11 +134,37 @@ class Inbound(Stream):
         else:
             self.fault(f"a frame was not complete within {FRAME_TIMEOUT:g} s")
 
+    def _questions(self, data: bytes) -> None:
+        """As for a Stream, of a connection that was greeted: what comes together is handed on
+        together."""
+        if self.closing or self._listener.stopping:
+            super().data_received(data)
+            return
+        self.bytes_in += len(data)
+        accepted, asked = self._accepted, list[Message]()
+        try:
+            for message in self.decoder.messages(data):
+                if type(message) in accepted:
+                    asked.append(message)
+                    continue
+                self._hand_on(asked)
+                asked = []
+                self.on_message(message)
+                if self.closing:
+                    return
+        except WireError as error:
+            self._hand_on(asked)
+            self.fault(str(error))
+            return
+        self._hand_on(asked)
+
+    def _hand_on(self, asked: list[Message]) -> None:
+        if asked:
+            self.owed += len(asked)
+            self._deliver(self, asked)
+
     def on_message(self, message: Message) -> None:
-        if type(message) in self._accepted and not self._listener.stopping:
-            self.owed += 1
-            self._deliver(self, message)
-        elif not self._role:
+        if not self._role:
             self._greet(message)
         elif type(message) in self._accepted:
             self._take(message)
@@ -202,8 +231,7 @@ class Inbound(Stream):
         if self._listener.stopping and isinstance(message, _NEW_WORK):
             self._refuse(message, "stopping", "this node is shutting down")
         else:
-            self.owed += 1
-            self._listener.deliver(self, message)
+            self._hand_on([message])
 
     def _refuse(self, message: Message, code: str, text: str) -> None:
         self._listener.emit("refused", channel=self.channel, peer=self.peer, reason=text)

@@ -49,7 +49,8 @@ Emit = Callable[..., None]
 
 
 class Listener:
-    """One port and the connections that came in by it. `deliver` gets every question."""
+    """One port and the connections that came in by it. `deliver` gets the questions that came
+    together on a connection, in order."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class Listener:
         accepts: Accepts,
         out_limit: int,
         numbers: count[int],
-        deliver: Callable[[Inbound, Message], None],
+        deliver: Callable[[Inbound, list[Message]], None],
         emit: Emit,
         secret: str = "",
         clients_prove: bool = False,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
 from typing import get_args
@@ -44,21 +44,32 @@ class _LinkStream(Dialled):
     def __init__(self, link: Link, mine: Hello, secret: str | None) -> None:
         super().__init__(mine, NODE_LIMIT, NODE_LIMIT, secret)
         self._link = link
-        self._post, self._peer = link.post, link.peer
         #: whether all that comes now are answers
         self.link_is_up = False
 
-    def on_message(self, message: Message) -> None:
-        if self.link_is_up and type(message) in _ANSWERS:
-            self._post(Received(None, self._peer, message))
-        else:
-            super().on_message(message)
+    def data_received(self, data: bytes) -> None:
+        if not self.link_is_up or self.closing:
+            super().data_received(data)
+            return
+        self.bytes_in += len(data)
+        peer, came, fault = self._link.peer, list[Event](), ""
+        try:
+            for message in self.decoder.messages(data):
+                if type(message) not in _ANSWERS:
+                    fault = _no_answer(message)
+                    break
+                came.append(Received(None, peer, message))
+        except WireError as error:
+            fault = str(error)
+        self._link.post_all(came)
+        if fault:
+            self.fault(fault)
 
     def on_answer(self, message: Message) -> None:
         if type(message) in _ANSWERS:
-            self._post(Received(None, self._peer, message))
+            self._link.post(Received(None, self._link.peer, message))
         else:
-            self.fault(f"{type(message).__name__} is not an answer")
+            self.fault(_no_answer(message))
 
     def on_fault(self, reason: str) -> None:
         self._link.emit("bad-frame", peer=self._link.peer, reason=reason)
@@ -74,12 +85,14 @@ class Link:
         mine: Hello,
         hello_timeout: float,
         post: Callable[[Event], None],
+        post_all: Callable[[Sequence[Event]], None],
         emit: Emit,
         secret: str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.peer = peer
         self.post = post
+        self.post_all = post_all
         self.emit = emit
         self._address = address
         self._mine = mine
@@ -214,15 +227,18 @@ class Peers:
         mine: Hello,
         hello_timeout: float,
         post: Callable[[Event], None],
+        post_all: Callable[[Sequence[Event]], None],
         emit: Emit,
         secret: str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        """`post_all` has the core handle events that came together, as `post` does one."""
         self._mine = mine
         self._secret = secret
         self._tls = tls
         self._hello_timeout = hello_timeout
         self._post = post
+        self._post_all = post_all
         self._emit = emit
         self._links: dict[str, Link] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -241,6 +257,7 @@ class Peers:
             self._mine,
             self._hello_timeout,
             self._post,
+            self._post_all,
             self._emit,
             self._secret,
             self._tls,
@@ -295,6 +312,10 @@ class Peers:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+def _no_answer(message: Message) -> str:
+    return f"{type(message).__name__} is not an answer"
 
 
 def _raise(task: asyncio.Task[None]) -> None:

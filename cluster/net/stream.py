@@ -79,9 +79,9 @@ class Stream(asyncio.Protocol):
 
     def send_frame(self, frame: bytes) -> None:
         """Send what `encode` made, with the rest of this tick; nothing if closing."""
-        if self.closing:
-            return
         if not self._out:
+            if self.closing:
+                return
             self._loop.call_soon(self._flush)
         self._out.append(frame)
         self._gathered += len(frame)

@@ -8,7 +8,7 @@ for it, and a claim over the limit ends the conversation before the body arrives
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 from dynamesis.cluster.core.protocol.messages import Message
@@ -26,7 +26,11 @@ ADMIN_LIMIT = 256 << 20
 
 _LENGTH = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
-_decode: Callable[[memoryview], Message] = msgspec.msgpack.Decoder(Message).decode
+_decode: Callable[[bytes | memoryview], Message] = msgspec.msgpack.Decoder(Message).decode
+#: bytes of a frame up to which it is cheaper to copy it than to look at it where it is
+_SMALL = 4096
+#: what the decoder raises where bytes do not make a message; msgspec's own are ValueErrors
+_WRONG = (ValueError, TypeError, RecursionError)
 
 
 class WireError(Exception):
@@ -51,7 +55,7 @@ class Decoder:
         self.limit = limit
         #: messages that were complete
         self.taken = 0
-        #: bytes of the body of the last one
+        #: bytes of the body of the last one, or of all that came with it
         self.length = 0
         self._buffer = bytearray()
         self._start = 0
@@ -68,7 +72,7 @@ class Decoder:
             return None
         (length,) = _LENGTH.unpack_from(self._buffer, self._start)
         if length > self.limit:
-            raise WireError(f"a frame of {length} bytes is announced, the limit is {self.limit}")
+            raise _too_long(length, self.limit)
         if len(self._buffer) < body + length:
             self._let_go()
             return None
@@ -77,6 +81,40 @@ class Decoder:
         self.taken += 1
         with memoryview(self._buffer) as whole, whole[body : self._start] as frame:
             return _parse(frame)
+
+    def messages(self, data: bytes) -> Iterator[Message]:
+        """The messages that are complete now that `data` has come in, to be taken to the end. The
+        usual case is that it holds whole frames: they are not gathered first. Raises WireError."""
+        if len(self._buffer) > self._start:
+            self.receive(data)
+            most = 0
+            while (message := self.next()) is not None:
+                most = max(most, self.length)
+                yield message
+            self.length = most
+            return
+        end = self.length = len(data)
+        at, head, limit = 0, _LENGTH.size, self.limit
+        while at + head <= end:
+            (length,) = _LENGTH.unpack_from(data, at)
+            if length > limit:
+                raise _too_long(length, limit)
+            body, stop = at + head, at + head + length
+            if stop > end:
+                break
+            self.taken += 1
+            if length > _SMALL:
+                with memoryview(data) as whole, whole[body:stop] as frame:
+                    message = _parse(frame)
+            else:
+                try:
+                    message = _decode(data[body:stop])
+                except _WRONG as error:
+                    raise _not_a_message(length, error) from error
+            yield message
+            at = stop
+        if at < end:
+            self.receive(data[at:] if at else data)
 
     @property
     def pending(self) -> int:
@@ -99,8 +137,16 @@ class Decoder:
         self._start = 0
 
 
-def _parse(body: memoryview) -> Message:
+def _too_long(length: int, limit: int) -> WireError:
+    return WireError(f"a frame of {length} bytes is announced, the limit is {limit}")
+
+
+def _parse(body: bytes | memoryview) -> Message:
     try:
         return _decode(body)
-    except (ValueError, TypeError, RecursionError) as error:  # msgspec's own are ValueErrors
-        raise WireError(f"a frame of {len(body)} bytes is not a message: {error}") from error
+    except _WRONG as error:
+        raise _not_a_message(len(body), error) from error
+
+
+def _not_a_message(length: int, error: Exception) -> WireError:
+    return WireError(f"a frame of {length} bytes is not a message: {error}")

@@ -18,7 +18,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, NoReturn
 
@@ -38,7 +38,6 @@ from dynamesis.cluster.core.protocol.events import (
     SetTimer,
     Started,
     Stopping,
-    TimerFired,
 )
 from dynamesis.cluster.core.protocol.messages import Arguments, AskReply, Hello, Message
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
@@ -52,6 +51,7 @@ from dynamesis.cluster.process.core_protocol import MakeCore
 from dynamesis.cluster.process.eventlog import EventLog
 from dynamesis.cluster.process.interpreter import COLLECT, is_crash, resident_bytes
 from dynamesis.cluster.process.memory import LARGE, Memory
+from dynamesis.cluster.process.timers import Timers
 from dynamesis.cluster.process.wallclock import WallClock
 from dynamesis.cluster.storage import belonging, clone_detection
 from dynamesis.cluster.storage.base import Engine
@@ -83,7 +83,7 @@ class NodeServer:
             config.log,
             config.node,
             self._loop,
-            lambda: self._clock.read(),
+            self._clock,
             config.log_size,
             config.log_files,
         )
@@ -108,22 +108,22 @@ class NodeServer:
         self._intact = clone_detection.renew(self._engine, config.data)
         alone = params.durability == "each"
         self._memory = Memory(self._loop, params.max_request_bytes // _FLOOD)
-        self._committer = Committer(self._engine, self._loop, self.post, alone)
+        self._committer = Committer(self._engine, self._loop, self.post_all, alone)
         self._held.callback(self._committer.close)
         entropy = int.from_bytes(os.urandom(8), "big")
         self._core = make_core(params, self._engine, entropy)
         self._events: deque[Event] = deque()
         self._handling = False
         self._over = False
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        timers = Timers(self._loop, self.post)
         self._asked: dict[int, Callable[[Answer], None]] = {}
         self._tokens = count(1)
         self._stop = asyncio.Event()
         self._born = time.monotonic()
         self._do: dict[type, Callable[[Any], None]] = {
             Persist: self._committer.persist,
-            SetTimer: self._set_timer,
-            CancelTimer: self._cancel_timer,
+            SetTimer: timers.set,
+            CancelTimer: timers.cancel,
             Answer: lambda effect: self._asked.pop(effect.token)(effect),
             Emit: self._log.carry,
         }
@@ -157,14 +157,15 @@ class NodeServer:
             ADMIN,
             ADMIN_LIMIT,
             channels,
-            self._ask,
+            self._asked_all,
             emit,
             *guarded,
             gone=_nothing_asked,
             greeted=_not_linked,
             reserved=ADMIN_RESERVED,
         )
-        self._peers = Peers(hello, config.hello_timeout, self.post, emit, config.secret, outbound)
+        timeout, secret = config.hello_timeout, config.secret
+        self._peers = Peers(hello, timeout, self.post, self.post_all, emit, secret, outbound)
         self._do |= {Send: self._peers.carry, Reply: self._data.carry}
 
     async def run(self) -> None:
@@ -202,42 +203,42 @@ class NodeServer:
 
     def post(self, event: Event) -> None:
         """Have the core handle `event`, after those before it."""
-        events = self._events
         if self._handling or self._over:
-            events.append(event)
+            self._events.append(event)
+        else:
+            self.post_all((event,))
+
+    def post_all(self, events: Sequence[Event]) -> None:
+        """The same, of events that came together, as of one time."""
+        waiting = self._events
+        if self._handling or self._over:
+            waiting.extend(events)
             return
         self._handling = True
         do, handle = self._do, self._core.handle
         now, wall = self._now(), self._clock.read() // 1_000_000
         try:
-            for effect in handle(now, event, wall):
-                do[type(effect)](effect)
-            while events:
-                for effect in handle(now, events.popleft(), wall):
+            for event in events:
+                for effect in handle(now, event, wall):
                     do[type(effect)](effect)
+                while waiting:
+                    for effect in handle(now, waiting.popleft(), wall):
+                        do[type(effect)](effect)
         except Exception as error:
             self._crash(error)
         self._handling = False
 
-    def _received(self, inbound: Inbound, message: Message) -> None:
-        self.post(Received(inbound.channel, inbound.peer, message))
+    def _received(self, inbound: Inbound, messages: list[Message]) -> None:
+        channel, peer = inbound.channel, inbound.peer
+        self.post_all([Received(channel, peer, message) for message in messages])
         if inbound.decoder.length > LARGE:
             self._memory.in_progress(self._core.value_bytes)
 
-    def _set_timer(self, effect: SetTimer) -> None:
-        self._cancel_timer(effect)
-        self._timers[effect.id] = self._loop.call_later(effect.after, self._fire, effect.id)
-
-    def _cancel_timer(self, effect: SetTimer | CancelTimer) -> None:
-        handle = self._timers.pop(effect.id, None)
-        if handle is not None:
-            handle.cancel()
-
-    def _fire(self, timer: str) -> None:
-        del self._timers[timer]
-        self.post(TimerFired(timer))
-
     # ---- administration
+
+    def _asked_all(self, inbound: Inbound, asks: list[Any]) -> None:
+        for ask in asks:
+            self._ask(inbound, ask)
 
     def _ask(self, inbound: Inbound, ask: Any) -> None:
         if ask.command == "exchange":

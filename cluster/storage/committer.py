@@ -26,10 +26,11 @@ class Committer:
         self,
         engine: Engine,
         loop: asyncio.AbstractEventLoop,
-        report: Callable[[Outcome], None],
+        report: Callable[[Sequence[Outcome]], None],
         alone: bool = False,
     ) -> None:
-        """`alone`: every batch is synced by itself, in a group of its own."""
+        """`report` gets the outcomes of a group, in order; `alone`: every batch is synced by
+        itself, in a group of its own."""
         self._engine = engine
         self._blocking = engine.blocking
         self._commit = _one_by_one if alone else commit
@@ -53,9 +54,9 @@ class Committer:
             try:
                 self._engine.commit(batch.writes)
             except StorageFailed as error:
-                self._report(PersistFailed(batch.token, str(error)))
+                self._report((PersistFailed(batch.token, str(error)),))
             else:
-                self._report(Persisted(batch.token))
+                self._report((Persisted(batch.token),))
             return
         self._waiting.append(batch)
         if not self._busy:
@@ -85,11 +86,7 @@ class Committer:
         self._busy = bool(self._waiting)
         if self._busy:
             self._start()
-        self._deliver(outcomes)
-
-    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            self._report(outcome)
+        self._report(outcomes)
 
     def _broken(self, error: Exception) -> None:
         self._loop.call_exception_handler({"message": "the committer broke", "exception": error})

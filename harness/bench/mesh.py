@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -158,8 +158,9 @@ class Mesh:
         self._done[token] = done
         self._committer.persist(Persist(token, (Write("objects", key, _encode(state)),)))
 
-    def _committed(self, outcome: Persisted | PersistFailed) -> None:
-        self._done.pop(outcome.token)()
+    def _committed(self, outcomes: Sequence[Persisted | PersistFailed]) -> None:
+        for outcome in outcomes:
+            self._done.pop(outcome.token)()
 
     # ---- requests
 

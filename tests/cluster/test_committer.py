@@ -43,7 +43,7 @@ def batch(token: int, *keys: bytes) -> Persist:
 async def test_what_comes_during_a_commit_goes_into_the_next() -> None:
     engine = HeldEngine()
     outcomes: list[Outcome] = []
-    committer = Committer(engine, asyncio.get_running_loop(), outcomes.append)
+    committer = Committer(engine, asyncio.get_running_loop(), outcomes.extend)
     assert committer.idle
     committer.persist(batch(1, b"a", b"b"))
     committer.persist(batch(2, b"c"))
@@ -67,7 +67,7 @@ async def test_what_comes_during_a_commit_goes_into_the_next() -> None:
 async def test_a_batch_that_cannot_be_stored_takes_no_other_with_it() -> None:
     engine = HeldEngine()
     outcomes: list[Outcome] = []
-    committer = Committer(engine, asyncio.get_running_loop(), outcomes.append)
+    committer = Committer(engine, asyncio.get_running_loop(), outcomes.extend)
     for token, key in ((1, b"a"), (2, b"bad"), (3, b"c")):
         committer.persist(batch(token, key))
     engine.gate.release(4)
@@ -82,7 +82,7 @@ async def test_an_engine_that_does_not_block_is_committed_immediately(tmp_path: 
     outcomes: list[Outcome] = []
     threads = threading.active_count()
     engine = ENGINES["memory"](tmp_path, 0)
-    committer = Committer(engine, asyncio.get_running_loop(), outcomes.append)
+    committer = Committer(engine, asyncio.get_running_loop(), outcomes.extend)
     committer.persist(batch(1, b"a"))
     assert outcomes == [Persisted(1)]
     assert committer.idle
@@ -99,7 +99,7 @@ async def test_an_engine_that_breaks_is_not_a_storage_failure(tmp_path: Path) ->
     seen: list[object] = []
     loop.set_exception_handler(lambda loop, context: seen.append(context["exception"]))
     outcomes: list[Outcome] = []
-    committer = Committer(Broken(), loop, outcomes.append)
+    committer = Committer(Broken(), loop, outcomes.extend)
     committer.persist(batch(1, b"a"))
     await until(lambda: seen, "the loop is notified")
     assert isinstance(seen[0], ZeroDivisionError)

@@ -82,8 +82,9 @@ async def test_a_reader_has_a_time_in_which_to_read_some(monkeypatch: pytest.Mon
     events: list[tuple[str, object]] = []
     answer = GetReply(1, (Version(bytes(8 * MIB)),), b"", QuorumInfo(1, 1, 1, 0, "n1"))
 
-    def deliver(inbound: Inbound, message: Message) -> None:
-        inbound.reply(answer)
+    def deliver(inbound: Inbound, messages: list[Message]) -> None:
+        for _ in messages:
+            inbound.reply(answer)
 
     mine = Hello("n1", "dynamesis")
     port = Listener(
@@ -167,7 +168,7 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
         DATA,
         NODE_LIMIT,
         count(1),
-        lambda inbound, message: asked.append(message),
+        lambda inbound, messages: asked.extend(messages),
         lambda event, **fields: events.append(event),
         gone=lambda channel: None,
         greeted=lambda peer: None,

@@ -8,13 +8,14 @@ from typing import Any
 
 from dynamesis.cluster.core.protocol.events import Emit
 from dynamesis.cluster.process.eventlog import EventLog
+from dynamesis.cluster.process.wallclock import WallClock
 from node_world import in_loop, until
 
 
 @in_loop
 async def test_one_line_an_event_written_without_being_asked(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "node.log"
-    log = EventLog(path, "n1", asyncio.get_running_loop(), time.time_ns)
+    log = EventLog(path, "n1", asyncio.get_running_loop(), WallClock())
     before = time.time()
     log.emit("stored", key=b"a\xff", rows=[(b"k", 1)], by={b"x": {"deep": b"y"}}, odd={1.5})
     log.emit("second\nline")
@@ -35,7 +36,7 @@ async def test_one_line_an_event_written_without_being_asked(tmp_path: Path) -> 
 async def test_what_was_logged_last_is_written_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "node.log"
     for event in ("first life", "second life"):
-        log = EventLog(path, "n1", asyncio.get_running_loop(), time.time_ns)
+        log = EventLog(path, "n1", asyncio.get_running_loop(), WallClock())
         log.emit(event)
         log.close()
     assert [json.loads(line)["event"] for line in path.read_text().splitlines()] == [
@@ -45,7 +46,7 @@ async def test_what_was_logged_last_is_written_at_the_end(tmp_path: Path) -> Non
 
 
 def log_of(path: Path, **bounds: int) -> EventLog:
-    return EventLog(path, "n1", asyncio.get_running_loop(), time.time_ns, **bounds)
+    return EventLog(path, "n1", asyncio.get_running_loop(), WallClock(), **bounds)
 
 
 def events_in(path: Path) -> list[dict[str, object]]:
@@ -122,13 +123,21 @@ async def test_lines_of_every_request_are_those_of_any_other(tmp_path: Path) -> 
         "key": b"k\xff\n",
     }
     path = tmp_path / "log"
-    log = EventLog(path, "n1", asyncio.get_running_loop(), time.time_ns)
-    for only_key in (True, False):
-        log.carry(Emit("stored", fields, only_key))
+    log = EventLog(path, "n1", asyncio.get_running_loop(), WallClock())
+    lines = [fields, {**fields}, {**fields}, {**fields}]
+    del lines[1]["answers"]
+    for name in ("answers", "request", "dot", "deleted"):
+        del lines[2][name]
+    del lines[3]["hash"]
+    for line in lines:
+        for only_key in (True, False):
+            log.carry(Emit("stored", line, only_key))
     log.close()
-    short, other = (json.loads(line) for line in path.read_text().splitlines())
-    for line in (short, other):
+    written = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(written) == 2 * len(lines)
+    for line in written:
         for name in ("time", "mono"):
             del line[name]
-    assert short == other
-    assert other["key"] == "k\\xff\n"
+    assert written[::2] == written[1::2]
+    for line, fields in zip(written[::2], lines, strict=True):
+        assert line == {**fields, "node": "n1", "event": "stored", "key": "k\\xff\n"}

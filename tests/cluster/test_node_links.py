@@ -85,6 +85,7 @@ class World:
             ME,
             hello_timeout,
             self.take,
+            lambda events: [*map(self.take, events)],
             lambda event, **fields: self.log.append((event, fields)),
         )
 

@@ -27,8 +27,8 @@ async def listening() -> AsyncIterator[tuple[Listener, str, list[Message]]]:
     """A data port that keeps what it is asked."""
     asked: list[Message] = []
 
-    def deliver(inbound: Inbound, message: Message) -> None:
-        asked.append(message)
+    def deliver(inbound: Inbound, messages: list[Message]) -> None:
+        asked.extend(messages)
 
     mine = Hello("n1", "dynamesis")
     port = Listener(

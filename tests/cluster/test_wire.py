@@ -94,14 +94,30 @@ def test_where_the_stream_is_cut_does_not_matter(
     messages: list[Message], data: st.DataObject
 ) -> None:
     stream = b"".join(map(encode, messages))
-    decoder = Decoder(NODE_LIMIT)
+    one_by_one, together = Decoder(NODE_LIMIT), Decoder(NODE_LIMIT)
     seen: list[Message] = []
     while stream:
         cut = data.draw(st.integers(1, len(stream)))
-        decoder.receive(stream[:cut])
-        seen += drain(decoder)
+        one_by_one.receive(stream[:cut])
+        came = drain(one_by_one)
+        assert list(together.messages(stream[:cut])) == came
+        assert (together.taken, together.pending) == (one_by_one.taken, one_by_one.pending)
+        seen += came
         stream = stream[cut:]
     assert seen == messages
+
+
+def test_of_messages_that_came_together_the_longest_is_known() -> None:
+    """Also where it began earlier, and short ones follow."""
+    decoder, big = Decoder(NODE_LIMIT), encode(Put(1, "r", b"k", b"v" * 9000))
+    stream = big + encode(Ping(2))
+    assert len(list(decoder.messages(stream))) == 2
+    assert decoder.length >= 9000
+    assert list(decoder.messages(encode(Ping(3)))) == [Ping(3)]
+    assert decoder.length < 100
+    assert list(decoder.messages(stream[:100])) == []
+    assert len(list(decoder.messages(stream[100:]))) == 2
+    assert decoder.length >= 9000
 
 
 def test_a_limit_may_change_between_two_messages_that_came_together() -> None:

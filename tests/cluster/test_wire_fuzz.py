@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import struct
 import sys
+from collections.abc import Callable, Iterator
 
 import pytest
+from dynamesis.cluster.core.protocol.messages import Message
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, Decoder, WireError, encode
 from dynamesis.cluster.process.interpreter import resident_bytes
 from test_wire import SAMPLES
@@ -45,17 +46,33 @@ _MARKS = (*range(0xC0, 0xE0), 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xFF)
 
 
 def feed(data: bytes, draw: random.Random) -> int:
-    """How many messages came out, before the end or a WireError; anything else is a crash."""
-    decoder = Decoder(CLIENT_LIMIT)
-    taken = 0
+    """How many messages came out, before the end or a WireError; anything else is a crash. One by
+    one and together the same come out, and the same error."""
     step = draw.randrange(1, len(data) + 1)
-    with contextlib.suppress(WireError):
-        for start in range(0, len(data), step):
-            decoder.receive(data[start : start + step])
-            while decoder.next() is not None:
-                taken += 1
+    pieces = [data[start : start + step] for start in range(0, len(data), step)]
+    one_by_one = outcome(pieces, taken_one_by_one)
+    assert one_by_one == outcome(pieces, Decoder.messages)
+    return len(one_by_one[0])
+
+
+def taken_one_by_one(decoder: Decoder, piece: bytes) -> Iterator[Message]:
+    decoder.receive(piece)
+    while (message := decoder.next()) is not None:
+        yield message
+
+
+def outcome(
+    pieces: list[bytes], take: Callable[[Decoder, bytes], Iterator[Message]]
+) -> tuple[list[bytes], str]:
+    """The messages that come out of pieces of a stream, as frames, and the error at the end."""
+    decoder, came = Decoder(CLIENT_LIMIT), list[bytes]()
+    try:
+        for piece in pieces:
+            came.extend(map(encode, take(decoder, piece)))
         decoder.finish()
-    return taken
+    except WireError as error:
+        return came, str(error)
+    return came, ""
 
 
 def fuzz(frames: int, seed: int) -> tuple[int, int]:

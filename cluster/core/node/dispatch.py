@@ -19,12 +19,12 @@ from dynamesis.cluster.core.node.usual_put import UsualPut
 from dynamesis.cluster.core.node.usual_replica import UsualReplica
 from dynamesis.cluster.core.node.validate import objection
 from dynamesis.cluster.core.protocol.events import Received
+from dynamesis.cluster.core.protocol.events import Reply as EffectReply
 from dynamesis.cluster.core.protocol.messages import (
     ForwardPut,
     Get,
     GetReply,
     Gossip,
-    Key,
     Locate,
     LocateReply,
     Message,
@@ -47,6 +47,7 @@ from dynamesis.cluster.core.protocol.messages import (
     TreeLeaves,
     TreeRoots,
 )
+from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.runtime.request_dedup import MAX_REQUEST, Respond
 from dynamesis.cluster.core.versions.context import BadContext, SeenVersions
 
@@ -83,12 +84,14 @@ class Dispatch:
         self._open: dict[int, dict[int, Abandoned]] = {}
         #: of the question that is being answered
         self._channel = 0
+        #: the placement under which clients are known to be served
+        self._served: Placement | None = None
         #: (channel, rid) of the last puts that other nodes handed on
         self._handed_on: dict[tuple[int, int], None] = {}
         self._handlers: dict[type, Callable[[Any, str | None, Reply], None]] = {
-            Get: lambda get, peer, reply: self._get(get, reply),
-            Put: lambda put, peer, reply: self._put(put, reply, hops=0),
-            ForwardPut: self._forwarded,
+            Get: lambda get, peer, reply: self._get(get),
+            Put: lambda put, peer, reply: self._put(put, hops=0),
+            ForwardPut: lambda asked, peer, reply: self._forwarded(asked),
             Locate: lambda asked, peer, reply: reply(self._locate(asked.rid)),
             ReplicaGet: self._replica_get,
             ReplicaPut: self._replica_put,
@@ -109,17 +112,14 @@ class Dispatch:
         usual = self.usual
         if usual is not None:
             if kind is ReplicaPut:
-                runtime.request = message.request  # type: ignore[union-attr]
-                done = usual.put(channel, event.peer, message)  # type: ignore[arg-type]
-                runtime.request = ""
-                if done:
+                if usual.put(channel, event.peer, message):  # type: ignore[arg-type]
                     return
             elif kind is ReplicaGet:
                 if usual.get(channel, message):  # type: ignore[arg-type]
                     return
             elif kind is Put:
                 runtime.request = message.request  # type: ignore[union-attr]
-                self._put(message, partial(runtime.reply, channel), 0)  # type: ignore[arg-type]
+                self._put(message, 0)  # type: ignore[arg-type]
                 runtime.request = ""
                 return
         reply = partial(runtime.reply, channel)
@@ -186,21 +186,12 @@ class Dispatch:
 
     # ---- clients
 
-    def _forwarded(self, asked: ForwardPut, peer: str | None, reply: Reply) -> None:
-        put = asked.put
+    def _forwarded(self, asked: ForwardPut) -> None:
         if self._repeated(asked.rid):
             return
-        numbered = Put(
-            asked.rid,
-            put.request,
-            put.key,
-            put.value,
-            put.context,
-            put.deleted,
-            put.options,
-            put.again,
-        )
-        self._put(numbered, reply, asked.hops)
+        rid, p = asked.rid, asked.put
+        numbered = Put(rid, p.request, p.key, p.value, p.context, p.deleted, p.options, p.again)
+        self._put(numbered, asked.hops)
 
     def _repeated(self, rid: int) -> bool:
         """Whether this put was handed on before on this connection. Its first copy is answered: an
@@ -220,15 +211,16 @@ class Dispatch:
         primaries = tuple(view.primaries(partition) for partition in view.partitions)
         return LocateReply(rid, view.layout.version, primaries)
 
-    def _get(self, get: Get, respond: Respond) -> None:
+    def _get(self, get: Get) -> None:
         node = self._node
-        refusal = self._admit(get.rid, get.key, b"", get.options) or self._queued(get, 0)
+        usual = get.options is _USUAL or get.options == _USUAL
+        refusal = self._objection(get, 0, usual, queued=True)
         if refusal is not None:
-            self._refuse("get", refusal, respond)
+            self._refuse("get", refusal)
             return
         node.admission.enter(0)
-        respond = self._enter("get", get, 0, respond)
-        primaries = self._as_usual(get.key, get.options)
+        respond = self._enter("get", get, 0)
+        primaries = self.usual.primaries(get.key) if usual and self.usual is not None else None
         request: Abandoned
         if primaries is None:
             request = node.get_request(node.services, get, respond)
@@ -237,18 +229,10 @@ class Dispatch:
         self._open.setdefault(self._channel, {})[get.rid] = request
         request.start()
 
-    def _as_usual(self, key: Key, options: RequestOptions) -> tuple[str, ...] | None:
-        """The primaries that a request asks by the short way; None where that is not to be
-        taken."""
-        if self.usual is None or (options is not _USUAL and options != _USUAL):
-            return None
-        return self.usual.primaries(key)
-
-    def _put(self, put: Put, respond: Respond, hops: int) -> None:
+    def _put(self, put: Put, hops: int) -> None:
         node, size = self._node, len(put.value)
-        refusal = self._admit(put.rid, put.key, put.value, put.options)
-        if refusal is None and not hops:
-            refusal = self._queued(put, size)
+        usual = put.options is _USUAL or put.options == _USUAL
+        refusal = self._objection(put, size, usual, queued=not hops)
         if refusal is None and len(put.request) > MAX_REQUEST:
             text = f"the request id is {len(put.request)} characters; at most {MAX_REQUEST}"
             refusal = Refusal(put.rid, "bad-request", text)
@@ -258,17 +242,16 @@ class Dispatch:
             seen = SeenVersions({})
             refusal = refusal or Refusal(put.rid, "bad-context", str(e))
         if refusal is not None:
-            self._refuse("put", refusal, respond)
+            self._refuse("put", refusal)
             return
-        enter = self._enter("put", put, size, respond) if not hops else None
-        respond = enter or self._measured("put", respond)
+        respond = self._measured("put") if hops else self._enter("put", put, size)
         first = node.services.dedup.begin(put, respond)
         if first is None:
             joined = node.services.dedup.waits(put.request)
             node.runtime.note("retry-joined" if joined else "retry-answered")
         else:
             node.admission.enter(size)
-            if not self._put_as_usual(put, seen, first, hops):
+            if not usual or not self._put_as_usual(put, seen, first, hops):
                 request = node.put_request(node.services, put, seen, first, hops)
                 if not hops:
                     self._open.setdefault(self._channel, {})[put.rid] = request
@@ -278,9 +261,9 @@ class Dispatch:
         """Coordinate or forward a put by the short way; False, with nothing done, where that is
         not to be taken. Coordinated, it waits for no node on behalf of a client that has gone: it
         is stamped immediately."""
-        services = self._node.services
-        primaries = None if put.again else self._as_usual(put.key, put.options)
-        if self.usual is None or primaries is None:
+        services, usual = self._node.services, self.usual
+        primaries = None if put.again or usual is None else usual.primaries(put.key)
+        if usual is None or primaries is None:
             return False
         if services.node not in primaries:
             if hops or not services.params.max_hops:
@@ -291,40 +274,46 @@ class Dispatch:
             return True
         if services.dedup.stamp_of(put.request) is not None:
             return False
-        return UsualPut(services, put, seen, respond, hops, primaries).start(self.usual)
+        return UsualPut(services, put, seen, respond, hops, primaries).start(usual)
 
-    def _admit(self, rid: int, key: Key, value: bytes, options: RequestOptions) -> Refusal | None:
-        """Why a request is refused before anything of it is done; None if it is not."""
+    def _objection(self, asked: Get | Put, size: int, usual: bool, queued: bool) -> Refusal | None:
+        """Why a request is refused before anything of it is done; None if it is not. `size`: of
+        its value; `usual`: it has no options; `queued`: it waits in the queue of the clients."""
         node, p = self._node, self._node.params
-        view = node.placement
-        if not node.ready or view is None or p.node in view.closed:
+        rid, key, admission = asked.rid, asked.key, node.admission
+        if (node.placement is not self._served or self._served is None) and not self._serves():
             return Refusal(rid, "not-ready", node.why_not_ready(), _RETRY_AFTER)
-        overload = node.admission.objection(len(value))
+        overload = admission.objection(size)
         if overload is not None:
             return Refusal(rid, "overloaded", overload, _RETRY_AFTER)
         if not key:
             return Refusal(rid, "bad-request", "the key is empty")
         if len(key) > p.max_key:
             return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
-        if len(value) > p.max_value:
-            return Refusal(rid, "value-too-large", _limit("value", len(value), 0, p.max_value))
-        wrong = _wrong_option(options, p.n, p.max_timeout)
-        return None if wrong is None else Refusal(rid, "bad-request", wrong)
-
-    def _queued(self, asked: Get | Put, size: int) -> Refusal | None:
-        """Why a client's request is not added to the queue; None if it is."""
-        node = self._node
-        queue = node.admission.queue
-        reason = queue.objection(node.runtime.now, self._channel, asked.key, size)
-        if reason is None:
+        if size > p.max_value:
+            return Refusal(rid, "value-too-large", _limit("value", size, 0, p.max_value))
+        wrong = None if usual else _wrong_option(asked.options, p.n, p.max_timeout)
+        if wrong is not None:
+            return Refusal(rid, "bad-request", wrong)
+        if not queued:
             return None
-        return Refusal(asked.rid, "overloaded", reason, queue.retry_after)
+        queue = admission.queue
+        reason = queue.objection(node.runtime.now, self._channel, key, size)
+        return None if reason is None else Refusal(rid, "overloaded", reason, queue.retry_after)
 
-    def _refuse(self, kind: str, refusal: Refusal, respond: Respond) -> None:
+    def _serves(self) -> bool:
+        """Whether clients are served; kept until the placement changes."""
+        node, view = self._node, self._node.placement
+        if not node.ready or view is None or node.params.node in view.closed:
+            return False
+        self._served = view
+        return True
+
+    def _refuse(self, kind: str, refusal: Refusal) -> None:
         self._count_refusal(kind, refusal.code)
-        respond(refusal)
+        self._node.runtime.reply(self._channel, refusal)
 
-    def _enter(self, kind: str, asked: Get | Put, size: int, respond: Respond) -> Respond:
+    def _enter(self, kind: str, asked: Get | Put, size: int) -> Respond:
         """Add a client's request to the queue; the responder that takes it out again."""
         node, channel = self._node, self._channel
         queue, runtime, key, rid = node.admission.queue, node.runtime, asked.key, asked.rid
@@ -342,7 +331,7 @@ class Dispatch:
                 self._count_refusal(kind, message.code)  # type: ignore[union-attr]
             else:
                 latencies.record(now, now - began)
-            respond(message)
+            runtime.effects.append(EffectReply(channel, message))
 
         return answer
 
@@ -350,8 +339,8 @@ class Dispatch:
         self._node.stats.refused(code)
         self._node.runtime.note("refused", code=code, kind=kind)
 
-    def _measured(self, kind: str, respond: Respond) -> Respond:
-        stats, runtime = self._node.stats, self._node.runtime
+    def _measured(self, kind: str) -> Respond:
+        stats, runtime, channel = self._node.stats, self._node.runtime, self._channel
         began = runtime.now
 
         def answer(message: GetReply | PutReply | Refusal) -> None:
@@ -359,7 +348,7 @@ class Dispatch:
                 self._count_refusal(kind, message.code)
             else:
                 stats.latency[kind].record(runtime.now, runtime.now - began)
-            respond(message)
+            runtime.effects.append(EffectReply(channel, message))
 
         return answer
 
@@ -369,8 +358,6 @@ def _limit(what: str, size: int, least: int, most: int) -> str:
 
 
 def _wrong_option(options: RequestOptions, n: int, longest: float) -> str | None:
-    if options is _USUAL or options == _USUAL:
-        return None
     for name in ("n", "r", "w", "dw", "pr", "pw", "local"):
         value: int | None = getattr(options, name)
         low = 1 if name in ("n", "r", "w") else 0

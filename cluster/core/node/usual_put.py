@@ -12,6 +12,7 @@ from __future__ import annotations
 from dynamesis.cluster.core.node.usual_replica import UsualReplica
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
+    Entry,
     Put,
     PutReply,
     QuorumInfo,
@@ -39,6 +40,7 @@ class UsualPut:
         "_deadline",
         "_digest",
         "_dot",
+        "_durable",
         "_general",
         "_got",
         "_hops",
@@ -69,8 +71,9 @@ class UsualPut:
         #: what continues with it once something unusual has happened
         self._general: PutRequest | None = None
         self._answered = False
-        #: the nodes that have the version, and whether durably
+        #: the nodes that have the version, and whether durably; how many have so
         self._got: list[tuple[str, bool]] = []
+        self._durable = 0
         #: copies under way; before the own one is stored none
         self._left = 0
 
@@ -80,29 +83,36 @@ class UsualPut:
         row = ways.row(put.key)
         if row is None or objects.damaged:
             return False
-        old = ways.outline(row, context)
-        if old is not None and clock.replaced(context, old.state) is None:
-            old = None  # something of it stays
+        old = objects.outlines.small(row) or ways.large(row, context)
+        # what is left where the context covers all of it; None where something of it stays
+        known = None if old is None else clock.replaced(context, old.state)
         try:
-            old = old or objects.get(row)
+            old = objects.get(row) if known is None else old
         except ReadFailed:
             return False
         self._deadline = s.runtime.after(s.params.request_timeout, self._expire)
-        try:
-            actor = objects.actor_for(row, old, context)
-        except NoActor:
-            s.runtime.cancel(self._deadline)
-            return False
         state: State = {} if old is None else old.state
-        event = clock.next_event(state, actor)
         version = Version(put.value, put.deleted)
-        self._state = after = clock.update(context, version, state, actor, event)
-        if objects.limit.exceeded(state, after):
-            s.runtime.cancel(self._deadline)
-            return False
+        actor = old.actor if known is not None and old is not None else None
+        if actor is not None and known is not None and ways.continues(actor, state, known):
+            event = known[actor].n + 1
+            known[actor] = Entry(event, ((event, version),))
+            after = known
+        else:
+            try:
+                actor = objects.actor_for(row, old, context)
+            except NoActor:
+                s.runtime.cancel(self._deadline)
+                return False
+            event = clock.next_event(state, actor)
+            after = clock.update(context, version, state, actor, event)
+            if objects.limit.exceeded(state, after):
+                s.runtime.cancel(self._deadline)
+                return False
         s.barriers.enter(put.key)
         if old is not None and old.actor is not None and old.actor != actor:
             s.runtime.emit("epoch-renewed", was=old.actor, actor=actor, key=put.key)
+        self._state = after
         self._dot = clock.dot(actor, event)
         self._covers = clock.with_dot(context, actor, event)
         self._digest = clock.digest(after)
@@ -110,7 +120,7 @@ class UsualPut:
         line: dict[str, object] = {"why": "stamp", "hash": "", "dot": self._dot}
         if put.deleted:
             line["deleted"] = True
-        ways.store(row, put.key, line, old, new, self._stored)
+        ways.store(row, put.key, line, put.request, old, new, self._stored)
         s.dedup.stamped(put, after, self._covers)
         return True
 
@@ -120,7 +130,9 @@ class UsualPut:
             # not to be stored, or its time was up before it was
             (self._general or self._turn_general()).stored(code)
             return
-        self._got.append((s.node, s.replica.durable))
+        durable = s.replica.durable
+        self._got.append((s.node, durable))
+        self._durable = int(durable)
         self._left = len(self._primaries) - 1
         if self._left:
             self._send_copies()
@@ -128,10 +140,11 @@ class UsualPut:
 
     def _send_copies(self) -> None:
         s, put, me, runtime = self._s, self._put, self._s.node, self._s.runtime
-        others = [peer for peer in self._primaries if peer != me]
+        others = list(self._primaries)
+        others.remove(me)
         timeout = s.usual_timeout()
         # one question, encoded once for all; but each with its own time where some are slow
-        for peers in [others] if timeout else [[peer] for peer in others]:
+        for peers in (others,) if timeout else [[peer] for peer in others]:
             rid = runtime.sequence = runtime.sequence + 1
             copy = ReplicaPut(
                 rid, put.key, self._state, None, "put", True, put.request, self._digest
@@ -144,29 +157,25 @@ class UsualPut:
             self._general.acknowledged(peer, outcome)
         elif type(outcome) is ReplicaPutReply and outcome.error is None:
             self._got.append((peer, outcome.durable))
+            self._durable += outcome.durable
             self._left -= 1
-            if self._left or not self._answered:
-                self._progress()
-            else:
-                self._s.barriers.leave(self._put.key)
-                self._s.admission.leave(len(self._put.value))
+            self._progress()
         else:
             self._turn_general().acknowledged(peer, outcome)
 
     def _progress(self) -> None:
-        s, put = self._s, self._put
-        if not self._left:
-            s.barriers.leave(put.key)
+        s, last = self._s, not self._left
+        if last:
+            s.barriers.leave(self._put.key)
         if not self._answered and len(self._got) >= s.params.w:
             self._answer()
-        if not self._left and self._answered:
-            s.admission.leave(len(put.value))
+        if last and self._answered:
+            s.admission.leave(len(self._put.value))
 
     def _answer(self) -> None:
         s, put, got = self._s, self._put, len(self._got)
-        durable = [durable for _, durable in self._got].count(True)
-        info = QuorumInfo(got, got, durable, 0, s.node, None, self._dot)
-        token = s.contexts.token(put.key, self._covers)
+        info = QuorumInfo(got, got, self._durable, 0, s.node, None, self._dot)
+        token = s.contexts.token_of(put.key, SeenVersions(self._covers))
         self._answered = True
         s.runtime.cancel(self._deadline)
         self._respond(PutReply(put.rid, token, info))

@@ -12,6 +12,7 @@ bug has no short way, so that the bug acts.
 from __future__ import annotations
 
 from collections.abc import Set
+from functools import partial
 from typing import TypeVar
 
 from dynamesis.cluster.core.node.assembly import Assembly
@@ -134,13 +135,8 @@ class UsualReplica:
         if state is None:
             return False
         if len(state) != len(old.state):  # the actors of the record here were looked at before
-            self._identity.look_at(asked.state)
-        rid, kept, runtime = asked.rid, asked.durable and self._durable, self._runtime
-
-        def done(code: str | None) -> None:
-            answer = ReplicaPutReply(rid, kept and code is None, code)
-            runtime.effects.append(Reply(channel, answer))
-
+            with self._runtime.working_on(asked.request):
+                self._identity.look_at(asked.state)
         actor = old.actor
         if (
             actor is not None
@@ -148,54 +144,68 @@ class UsualReplica:
             and not clock.covers(old.state, asked.state, actor)
         ):
             actor = None
-            runtime.emit("record-behind", was=old.actor, key=asked.key)
+            with self._runtime.working_on(asked.request):
+                self._runtime.emit("record-behind", was=old.actor, key=asked.key)
         # where it leaves just what came, the coordinator has hashed that already
         same = len(state) == len(asked.state)
         digest = asked.digest if same and asked.digest else clock.digest(state)
+        done = partial(self._stored, channel, asked.rid, asked.durable and self._durable)
         new = Record(state, actor, digest)
-        self.store(row, asked.key, {"why": "put"}, old, new, done)
+        self.store(row, asked.key, {"why": "put"}, asked.request, old, new, done)
         return True
 
-    def outline(self, row: Row, known: State) -> Record | Outline | None:
-        """What is known without reading of the record of a row that is to be replaced by a state
-        that knows these actors: all of a small one; of a large one all but its values, where it
-        is durable and that is enough. None otherwise."""
+    def _stored(self, channel: int, rid: int, kept: bool, code: str | None) -> None:
+        """Answer for a copy; `kept`: whether it is durable now, if it is stored."""
+        answer = ReplicaPutReply(rid, kept and code is None, code)
+        self._runtime.effects.append(Reply(channel, answer))
+
+    def large(self, row: Row, known: State) -> Outline | None:
+        """What is known without reading of a large record that is to be replaced by a state that
+        knows these actors: all but its values, where it is durable and that is enough. None
+        otherwise."""
         outlines = self.objects.outlines
-        small = outlines.small(row)
-        if small is not None:
-            return small
         if not outlines.of_rows or row in self._pending:
             return None
         return outlines.of(row, known)
 
     def replaced(self, row: Row, known: State) -> Record | Outline | None:
         """The same, or the record as it is read; None where that takes a closer look."""
-        if self.objects.damaged:
-            return None
         try:
-            return self.outline(row, known) or self.objects.get(row)
+            return self.large(row, known) or self.objects.get(row)
         except ReadFailed:
             return None
+
+    def continues(self, actor: str, state: State, known: State) -> bool:
+        """Whether a record is stamped under its actor again: no client has seen more of it than
+        the record has, nor an actor that the record does not know. `known`: what record and
+        context know."""
+        here = state.get(actor)
+        return (
+            here is not None
+            and len(known) == len(state)
+            and known[actor].n == here.n
+            and self._identity.usable(actor)
+        )
 
     def store(
         self,
         row: Row,
         key: Key,
         line: dict[str, object],
+        request: str,
         old: Record | Outline | None,
         new: Record,
         done: Done,
     ) -> None:
         """Replace the record of a row; done() once that is durable. `line`: what the event log
-        is to have before what is stored."""
+        is to have before what is stored; `request`: the client's of which it comes."""
         dots, deleted, size = holds(new.state)
         line["hash"] = f"{new.hash:016x}"
         line["holds"] = dots
         line["key"] = key
-        runtime = self._runtime
-        if runtime.request:
-            line["request"] = runtime.request
-        runtime.effects.append(Emit("stored", line, True))
+        if request:
+            line["request"] = request
+        self._runtime.effects.append(Emit("stored", line, True))
         outlines = self.objects.outlines
         if size <= SMALL:
             outlines.keep_small(row, new)

@@ -23,12 +23,15 @@ class KeyBarriers:
     def enter(self, key: Key) -> None:
         """Something that holds states of `key` in memory begins."""
         self._busy[key] = self._busy.get(key, 0) + 1
-        self.fall(key)
+        if self.names:
+            self.names.pop(key, None)
 
     def leave(self, key: Key) -> None:
         """It has ended, and will send nothing any more."""
-        self._busy[key] -= 1
-        if not self._busy[key]:
+        left = self._busy[key] - 1
+        if left:
+            self._busy[key] = left
+        else:
             del self._busy[key]
 
     def __len__(self) -> int:

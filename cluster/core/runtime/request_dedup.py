@@ -38,11 +38,13 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     size: int
 
 
-class _Known(msgspec.Struct):
-    """What is known of one put: a hash of what it writes; those that wait for its answer while it
-    is in progress, and the first of them where only retries have come; whether it was answered,
-    and with what if that is remembered."""
+class _Known(msgspec.Struct, gc=False):
+    """What is known of one put: its id and a hash of what it writes; those that wait for its answer
+    while it is in progress, and the first of them where only retries have come; whether it was
+    answered, and with what if that is remembered. (`gc=False`: what it refers to and may refer
+    back to it is let go of with the answer.)"""
 
+    request: str
     content: int
     waiting: list[tuple[int, Respond]] | None
     answered: bool = False
@@ -57,9 +59,10 @@ class RequestDedup:
     def __init__(self) -> None:
         #: those in progress, stamped or answered, by request id
         self._known: dict[str, _Known] = {}
-        #: the ids of what was answered, oldest first, and of what is remembered whole
-        self._answered: deque[str] = deque()
-        self._whole: deque[str] = deque()
+        #: what was answered, oldest first; of so many at its beginning the answers were dropped
+        self._answered: deque[_Known] = deque()
+        self._bare = 0
+        #: bytes of the other ones' answers
         self._whole_bytes = 0
         #: oldest first
         self._stamped: dict[str, Stamp] = {}
@@ -71,10 +74,10 @@ class RequestDedup:
         request = put.request
         if not request:
             return respond
-        content = _content(put)
+        content = hash((put.key, put.value, put.deleted))
         known = self._known.get(request)
         if known is None:
-            known = self._known[request] = _Known(content, None)
+            known = self._known[request] = _Known(request, content, None)
         elif known.content != content:
             respond(_other(put))
             return None
@@ -87,12 +90,12 @@ class RequestDedup:
             if put.again or known.seeker is None:
                 return None
             known.seeker = None
-            return partial(self._end, request, known)
+            return partial(self._end, known)
         known.waiting = [(put.rid, respond)]
         if put.again and request not in self._stamped:
             known.seeker = respond
-            return partial(self._sought, request, known, respond)
-        return partial(self._end, request, known)
+            return partial(self._sought, known, respond)
+        return partial(self._end, known)
 
     def joined(self, request: str) -> bool:
         """Whether a retry waits for the same answer as the try that is in progress."""
@@ -105,55 +108,56 @@ class RequestDedup:
         return known is not None and known.waiting is not None
 
     def _sought(
-        self, request: str, known: _Known, seeker: Respond, answer: GetReply | PutReply | Refusal
+        self, known: _Known, seeker: Respond, answer: GetReply | PutReply | Refusal
     ) -> None:
         """A retry has ended. That it found nothing counts only where the first try has not come
         meanwhile."""
         if isinstance(answer, PutReply) or known.seeker is seeker:
             known.seeker = None
-            self._end(request, known, answer)
+            self._end(known, answer)
 
-    def _end(self, request: str, known: _Known, answer: GetReply | PutReply | Refusal) -> None:
+    def _end(self, known: _Known, answer: GetReply | PutReply | Refusal) -> None:
         if type(answer) is PutReply:
-            stamp = self._stamped.pop(request, None)
+            stamp = self._stamped.pop(known.request, None)
             if stamp is not None:
                 self._stamped_bytes -= stamp.size
             if not known.answered:
-                self._remember(request, known, answer)
+                self._remember(known, answer)
         waiting, known.waiting = known.waiting or [], None
         for rid, respond in waiting:
             respond(answer if answer.rid == rid else _numbered(answer, rid))
         if not known.answered:
-            self._perhaps_unknown(request)
+            self._perhaps_unknown(known)
 
-    def _perhaps_unknown(self, request: str) -> None:
+    def _perhaps_unknown(self, known: _Known) -> None:
         """What a put writes is remembered as long as anything else of it."""
-        known = self._known.get(request)
-        if known is None or known.answered or known.waiting is not None:
+        if known.answered or known.waiting is not None or known.request in self._stamped:
             return
-        if request not in self._stamped:
-            del self._known[request]
+        if self._known.get(known.request) is known:
+            del self._known[known.request]
 
-    def _remember(self, request: str, known: _Known, answer: PutReply) -> None:
+    def _remember(self, known: _Known, answer: PutReply) -> None:
         """Remember an answer. Of too many bytes the oldest are dropped, and of their puts no more
         is known than that they took effect; of too many answers the oldest are forgotten."""
         known.answered, known.answer = True, answer
         size = known.size = _size(answer) if answer.siblings else len(answer.context)
-        self._answered.append(request)
-        self._whole.append(request)
+        answered = self._answered
+        answered.append(known)
         self._whole_bytes += size
         while self._whole_bytes > _ANSWERED_BYTES:
-            self._drop_oldest()
-        if len(self._answered) > _ANSWERED:
-            oldest = self._answered.popleft()
-            if self._whole and self._whole[0] == oldest:
-                self._drop_oldest()
-            self._known[oldest].answered = False
+            self._drop(answered[self._bare])
+            self._bare += 1
+        if len(answered) > _ANSWERED:
+            oldest = answered.popleft()
+            if self._bare:
+                self._bare -= 1
+            else:
+                self._drop(oldest)
+            oldest.answered = False
             self._perhaps_unknown(oldest)
 
-    def _drop_oldest(self) -> None:
-        """Remember of the oldest whole answer only that there was one."""
-        known = self._known[self._whole.popleft()]
+    def _drop(self, known: _Known) -> None:
+        """Remember of a whole answer only that there was one."""
         self._whole_bytes -= known.size
         known.answer = None
 
@@ -171,7 +175,7 @@ class RequestDedup:
         if request in self._stamped:
             self._forget(request)
         if request not in self._known:
-            self._known[request] = _Known(_content(put), None)
+            self._known[request] = _Known(request, hash((put.key, put.value, put.deleted)), None)
         stamp = self._stamped[request] = Stamp(put.key, state, covers, len(put.value))
         self._stamped_bytes += stamp.size
         while len(self._stamped) > _STAMPED or self._stamped_bytes > _STAMPED_BYTES:
@@ -181,7 +185,9 @@ class RequestDedup:
         stamp = self._stamped.pop(request, None)
         if stamp is not None:
             self._stamped_bytes -= stamp.size
-            self._perhaps_unknown(request)
+            known = self._known.get(request)
+            if known is not None:
+                self._perhaps_unknown(known)
 
     def remembers(self, key: Key) -> bool:
         """Whether a retry could send an earlier state of `key` again."""
@@ -189,10 +195,6 @@ class RequestDedup:
 
     def stamp_of(self, request: str) -> Stamp | None:
         return self._stamped.get(request)
-
-
-def _content(put: Put) -> int:
-    return hash((put.key, put.value, put.deleted))
 
 
 def _size(answer: PutReply) -> int:

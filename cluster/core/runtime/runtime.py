@@ -101,8 +101,8 @@ class Runtime:
     def __init__(
         self, *, on_answer: Callable[[str], None], on_failure: Callable[[str, Failure], None]
     ) -> None:
-        """`on_answer(peer)` is called when a call ends with an answer, `on_failure(peer, why)` when
-        it ends without one."""
+        """`on_failure(peer, why)` is called when a call ends without an answer, `on_answer(peer)`
+        when it ends with the first one of that peer, or the first one after a failure."""
         self.now = 0.0
         #: wall time in ms, as wrong as the machine's clock
         self.wall = 0
@@ -130,6 +130,8 @@ class Runtime:
         self._noted: dict[tuple[str, Any], tuple[float, int]] = {}
         self.on_answer = on_answer
         self.on_failure = on_failure
+        #: peers that answered what they were asked last
+        self._answering: set[str] = set()
 
     # ---- towards the shell
 
@@ -186,9 +188,16 @@ class Runtime:
 
     def after(self, delay: float, action: Callable[[], None]) -> Timer:
         """Run `action` once, `delay` seconds from now, unless cancelled."""
-        self.sequence += 1
-        timer = Timer(action, self.now + delay, self.sequence)
-        self._wait(delay, timer)
+        number = self.sequence = self.sequence + 1
+        due = self.now + delay
+        timer = Timer(action, due, number)
+        lane = self._lanes.get(delay)
+        if lane and due >= self._earliest:  # as _wait, for the usual case
+            while lane and not lane[0].live:
+                lane.popleft()
+            lane.append(timer)
+        else:
+            self._wait(delay, timer)
         return timer
 
     def expect(self, *delays: float) -> None:
@@ -348,22 +357,26 @@ class Runtime:
             if not peers:
                 del self._rounds[rid]
                 asked.done, asked.live = _none_asked, False
-            self._ended(peer, outcome)
+            if type(outcome) is str or peer not in self._answering:
+                self._report(peer, outcome)
             done(peer, outcome)
             return True
         call = self._calls.pop(rid, None)
         if call is None:
             return False
         action, call.done, call.live = call.done, _ended, False
-        self._ended(call.peer, outcome)
+        if type(outcome) is str or call.peer not in self._answering:
+            self._report(call.peer, outcome)
         action(outcome)
         return True
 
-    def _ended(self, peer: str, outcome: Answer | Failure) -> None:
-        """Report what became of a call."""
-        if type(outcome) is str:
+    def _report(self, peer: str, outcome: Answer | Failure) -> None:
+        """Report what became of a call: it failed, or is the first of late that did not."""
+        if isinstance(outcome, str):
+            self._answering.discard(peer)
             self.on_failure(peer, outcome)
         else:
+            self._answering.add(peer)
             self.on_answer(peer)
 
     def forget(self, rid: int) -> None:

@@ -28,11 +28,13 @@ _NAMED = 100
 
 class Unsaved(msgspec.Struct, Generic[T]):
     """`token` names the write under way, None while the row only waits in memory; `kept`:
-    this row, or an older state of it, was acknowledged."""
+    this row, or an older state of it, was acknowledged; `waiting`: what is called when the write
+    has ended, with those of the rows that are written with it."""
 
     value: T | None
     token: int | None
     kept: bool
+    waiting: list[Done]
 
 
 class Buffer(Generic[T]):
@@ -62,7 +64,6 @@ class Buffer(Generic[T]):
         #: the rows that are not saved
         self.pending: dict[Row, Unsaved[T]] = {}
         self._dirty: dict[Row, None] = {}
-        self._waiting: dict[int, list[Done]] = {}
         self._armed = False
 
     def __len__(self) -> int:
@@ -83,13 +84,13 @@ class Buffer(Generic[T]):
         """Store `value` (None: delete the row); done() once it is durable, or, where that
         was not asked for and there is room, at the end of this event."""
         if not self._memory:
-            unsaved = self.pending[row] = Unsaved(value, None, False)
+            unsaved = self.pending[row] = Unsaved(value, None, False, [])
             self._write_one(row, unsaved, done)
             return
         old = self.pending.get(row)
         kept = old is not None and old.kept
         early = not durable and (kept or len(self.pending) < self._memory)
-        unsaved = self.pending[row] = Unsaved(value, None, kept or early)
+        unsaved = self.pending[row] = Unsaved(value, None, kept or early, [])
         if early:
             self._dirty[row] = None
             self._arm()
@@ -103,9 +104,9 @@ class Buffer(Generic[T]):
         if self._dirty:
             self._dirty.pop(row, None)
         write = Write(self._table, row, None if value is None else self._encode(value))
-        token = self._runtime.persist((write,), lambda reason: self._one_stored(token, row, reason))
-        self._waiting[token] = [done]
-        unsaved.token = token
+        unsaved.waiting = [done]
+        stored = partial(self._one_stored, row, unsaved)
+        unsaved.token = self._runtime.persist((write,), stored)
 
     def when_kept(self, row: Row, done: Done) -> None:
         """done() once `row` may be shown: immediately if it is durable or was
@@ -124,7 +125,7 @@ class Buffer(Generic[T]):
         elif unsaved.token is None:
             self._write([row], done)
         else:
-            self._waiting[unsaved.token].append(done)
+            unsaved.waiting.append(done)
 
     def promised(self, row: Row) -> bool:
         """Whether `row` was acknowledged from memory, and is only there."""
@@ -146,39 +147,40 @@ class Buffer(Generic[T]):
         self.flush()
 
     def _write(self, rows: list[Row], done: Done) -> None:
-        writes = []
+        writes, waiting = [], [done]
         for row in rows:
             value = self.pending[row].value
             writes.append(Write(self._table, row, None if value is None else self._encode(value)))
             self._dirty.pop(row, None)
         token = self._runtime.persist(
-            tuple(writes), lambda reason: self._stored(token, rows, reason)
+            tuple(writes), lambda reason: self._stored(token, rows, waiting, reason)
         )
-        self._waiting[token] = [done]
         for row in rows:
-            self.pending[row].token = token
+            unsaved = self.pending[row]
+            unsaved.token, unsaved.waiting = token, waiting
 
     def write_through(self, row: Row, value: T, done: Done) -> None:
         """As `put` where nothing is kept in memory."""
         runtime = self._runtime
         token = runtime.sequence = runtime.sequence + 1
-        self.pending[row] = Unsaved(value, token, False)
-        self._waiting[token] = [done]
-        runtime.persists[token] = partial(self._one_stored, token, row)
+        unsaved = self.pending[row] = Unsaved(value, token, False, [done])
+        runtime.persists[token] = partial(self._one_stored, row, unsaved)
         runtime.effects.append(Persist(token, (Write(self._table, row, self._encode(value)),)))
 
-    def _one_stored(self, token: int, row: Row, reason: str | None) -> None:
+    def _one_stored(self, row: Row, unsaved: Unsaved[T], reason: str | None) -> None:
         """As `_stored`, for the usual case of one row."""
         if reason is not None:
-            self._stored(token, (row,), reason)
+            assert unsaved.token is not None
+            self._stored(unsaved.token, (row,), unsaved.waiting, reason)
             return
-        unsaved = self.pending.get(row)
-        if unsaved is not None and unsaved.token == token:
+        if self.pending.get(row) is unsaved:
             del self.pending[row]
-        for done in self._waiting.pop(token):
+        for done in unsaved.waiting:
             done(None)
 
-    def _stored(self, token: int, rows: Sequence[Row], reason: str | None) -> None:
+    def _stored(
+        self, token: int, rows: Sequence[Row], waiting: list[Done], reason: str | None
+    ) -> None:
         for row in rows:
             unsaved = self.pending.get(row)
             if unsaved is None or unsaved.token != token:
@@ -190,7 +192,7 @@ class Buffer(Generic[T]):
         if reason is not None:
             self._failed(rows, reason)
         code = None if reason is None else "storage-write"
-        for done in self._waiting.pop(token):
+        for done in waiting:
             done(code)
 
     def _failed(self, rows: Sequence[Row], reason: str) -> None:

@@ -16,6 +16,8 @@ from dynamesis.cluster.core.protocol.messages import Key
 
 WIDTH = 32
 LEAVES = WIDTH * WIDTH
+#: the leaves of a branch that has none, and the branches of a tree that has none
+_EMPTY = bytes(8 * WIDTH)
 
 
 @lru_cache(maxsize=2048)  # a write asks several times for the leaf of one key
@@ -81,10 +83,10 @@ class Tree:
         return list(self._branches)
 
     def _fold(self, branch: int) -> int:
-        leaves = self._leaves[branch * WIDTH : (branch + 1) * WIDTH]
-        if not any(leaves):
+        raw = self._leaves[branch * WIDTH : (branch + 1) * WIDTH].tobytes()
+        if raw == _EMPTY:
             return 0
-        return int.from_bytes(blake2b(leaves.tobytes(), digest_size=8).digest(), "big")
+        return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
 
     def root(self) -> int:
         """One hash for the whole partition; 0 for an empty one."""
@@ -93,10 +95,9 @@ class Tree:
         return self._root
 
     def _fold_all(self) -> int:
-        branches = self.branches()
-        if not any(branches):
+        raw = array("Q", self.branches()).tobytes()
+        if raw == _EMPTY:
             return 0
-        raw = array("Q", branches).tobytes()
         return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
 
     def leaves(self, branch: int) -> dict[int, int]:

@@ -16,7 +16,8 @@ from dynamesis.cluster.core.storage.merkle import leaf_of
 #: the name of a row: of an object or of a hint
 Row = NewType("Row", bytes)
 
-_PLACE = 4
+#: bytes of an object's row before its key: two of the partition, two of the leaf
+PLACE = 4
 
 
 @lru_cache(maxsize=2048)
@@ -37,12 +38,7 @@ def partition_prefix(partition: int) -> bytes:
 @lru_cache(maxsize=2048)
 def split_object(row: Row) -> tuple[int, Key]:
     """(partition, key) of an object's row."""
-    return int.from_bytes(row[:2], "big"), Key(row[_PLACE:])
-
-
-def place_of(row: Row) -> tuple[int, int, Key]:
-    """(partition, leaf, key) of an object's row."""
-    return row[0] << 8 | row[1], row[2] << 8 | row[3], Key(row[_PLACE:])
+    return int.from_bytes(row[:2], "big"), Key(row[PLACE:])
 
 
 def hint_row(target: str, key: Key) -> Row:

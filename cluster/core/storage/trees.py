@@ -25,7 +25,7 @@ from dynamesis.cluster.core.protocol.storage_reader import Damaged, Reader, Read
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.merkle import LEAVES, Tree, item_hash, leaf_of
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
-from dynamesis.cluster.core.storage.row_keys import Row, leaf_prefix, place_of, split_object
+from dynamesis.cluster.core.storage.row_keys import PLACE, Row, leaf_prefix, split_object
 from dynamesis.cluster.core.versions import clock
 
 _MARK = b"trees"
@@ -35,7 +35,7 @@ _START = Row(b"")
 _SLICE_ROWS, _SLICE_BYTES, _PAUSE = 128, 256 << 10, 0.004
 _READ_AGAIN = 1.0
 #: rows that wait to be put into the trees at most: so many take about a millisecond
-_REPLACED = 512
+_REPLACED = 1024
 
 
 class _Mark(msgspec.Struct, array_like=True):
@@ -63,9 +63,10 @@ class Forest:
     def replace(self, row: Row, old: int, new: int) -> None:
         """The hash of the record at `row` went from `old` to `new`. The trees get it when they are
         looked at: a row that is written often costs them once."""
-        before = self._replaced.get(row)
-        self._replaced[row] = (old if before is None else before[0]), new
-        if len(self._replaced) >= _REPLACED:
+        replaced = self._replaced
+        before = replaced.get(row)
+        replaced[row] = (old if before is None else before[0]), new
+        if before is None and len(replaced) >= _REPLACED:
             self._settle()
 
     def _settle(self) -> None:
@@ -73,9 +74,10 @@ class Forest:
         replaced, self._replaced = self._replaced, {}
         trees, stale = self.trees, self._stale
         for row, (old, new) in replaced.items():
-            partition, leaf, key = place_of(row)
+            partition = row[0] << 8 | row[1]
+            key = Key(row[PLACE:])
             tree = trees.get(partition) or self.of(partition)
-            tree.toggle(leaf, item_hash(key, old) ^ item_hash(key, new))
+            tree.toggle(row[2] << 8 | row[3], item_hash(key, old) ^ item_hash(key, new))
             stale[partition] = None
 
     def of(self, partition: int) -> Tree:

@@ -165,6 +165,8 @@ def with_dot(context: Context, actor: str, event: int, at: int = 0) -> State:
     know the time.)"""
     entry = context.get(actor, _NOTHING)
     if event == entry.n + 1 and not entry.extra:
+        if len(context) == 1 and actor in context:
+            return {actor: Entry(event)}
         return {**seen(context), actor: Entry(event)}
     return {**seen(context), actor: _entry(entry.n, (*entry.extra, event))}
 

@@ -15,10 +15,12 @@ from dynamesis.cluster.core.protocol.messages import Key, State
 from dynamesis.cluster.core.versions import clock
 
 _MAC = 16
+#: keys of which the last token is remembered, and bytes of one that is
+_REMEMBERED, _SHORT = 4096, 512
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class SeenVersions(msgspec.Struct, array_like=True, frozen=True):
+class SeenVersions(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The content of a token: what its holder has seen, and which primary answered that read
     first, if it comes from one."""
 
@@ -41,25 +43,45 @@ class Contexts:
         key = blake2b(f"{cluster}\0{secret}".encode(), digest_size=32).digest()
         #: of the MAC, to be copied: a key need be taken in once
         self._keyed = blake2b(key=key, digest_size=_MAC)
+        #: key -> the token that was made or found right last, and its content
+        self._last: dict[Key, tuple[bytes, SeenVersions]] = {}
 
     def token(self, key: Key, context: State, fastest: str = "") -> bytes:
         """The token that covers `context`; empty for one that covers nothing."""
-        if not context:
+        return self.token_of(key, SeenVersions(clock.seen(context), fastest))
+
+    def token_of(self, key: Key, seen: SeenVersions) -> bytes:
+        """The same, of a state that holds nothing."""
+        if not seen.state:
             return b""
-        body = _encode(SeenVersions(clock.seen(context), fastest))
-        return self.mac(key, body) + body
+        body = _encode(seen)
+        token = self.mac(key, body) + body
+        self._remember(key, token, seen)
+        return token
 
     def read(self, key: Key, token: bytes) -> SeenVersions:
         """The content of `token`; b"" covers nothing. Raises BadContext."""
         if not token:
             return _NOTHING_SEEN
+        last = self._last.get(key)
+        if last is not None and compare_digest(last[0], token):
+            return last[1]
         mac, body = token[:_MAC], token[_MAC:]
         if not compare_digest(mac, self.mac(key, body)):
             raise BadContext("the context was not handed out by this cluster for this key")
         try:
-            return _decode(body)
+            seen = _decode(body)
         except msgspec.DecodeError as e:
             raise BadContext(f"the context cannot be read: {e}") from None
+        self._remember(key, token, seen)
+        return seen
+
+    def _remember(self, key: Key, token: bytes, seen: SeenVersions) -> None:
+        last = self._last
+        if len(last) >= _REMEMBERED and key not in last:
+            last.clear()
+        if len(token) <= _SHORT:
+            last[key] = token, seen
 
     def mac(self, key: Key, body: bytes) -> bytes:
         """What binds `body` to its key and cluster."""

@@ -100,9 +100,12 @@ class Identity:
     def usable(self, actor: str) -> bool:
         """Whether a record may still be stamped under `actor`, which this node gave it."""
         incarnation, prefix = self._named
-        if incarnation != self.row.incarnation:
+        row = self.row
+        if incarnation != row.incarnation:
             prefix = self._prefix
-        return actor.startswith(prefix) and int(actor[len(prefix) :], 16) > self.row.stale
+        if not actor.startswith(prefix):
+            return False
+        return not row.stale or int(actor[len(prefix) :], 16) > row.stale
 
     def distrust(self) -> None:
         """A write failed: it is unknown what is stored. Give up all epochs handed out."""
