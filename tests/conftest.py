@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.dealing import dealt
 from tests.examples import examples
 
 # a machine that is busy with other things is slow, and no input is at fault for that
@@ -32,6 +33,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import WorkStealingScheduling
 
     return WorkStealingScheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each worker begins with its share of the tests that have processes (tests/dealing.py)."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers > 1:
+        items[:] = dealt(
+            items, workers, lambda item: item.path, lambda item: "cluster" in item.keywords
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.definitions import FUNCTIONS, definitions
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("checkers", "cluster", "dynamesis", "examples", "harness", "workloads")
@@ -20,10 +21,10 @@ LONG_FILES = {
 }
 
 
-def lengths(text: str) -> Iterator[tuple[str, int, int]]:
+def lengths(path: Path) -> Iterator[tuple[str, int, int]]:
     """The functions of a file: name, line, and how many lines each has."""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+    for node in definitions(path):
+        if isinstance(node, FUNCTIONS):
             yield node.name, node.lineno, (node.end_lineno or 0) - node.lineno + 1
 
 
@@ -36,7 +37,7 @@ def too_long(folder: str, most: int) -> list[str]:
             found.append(f"{name} has {lines} lines")
         found += [
             f"{name}:{line} {function} has {lines} lines"
-            for function, line, lines in lengths(text)
+            for function, line, lines in lengths(path)
             if lines > FUNCTION
         ]
     return found

@@ -16,6 +16,8 @@ from oracle_txn import ListAppend, RwRegister
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+#: for what judges each history once for each of some 25 anomalies
+QUARTER = settings(LENIENT, max_examples=EXAMPLES // 4)
 
 #: those that forbid all cycles of a family; of others test_oracle_visibility has the axioms
 MODELS = (
@@ -115,7 +117,7 @@ def test_list_append_agrees_with_brute_force(program) -> None:
         compare(check_list_append(history, [model]), findings & forbidden([model]))
 
 
-@LENIENT
+@QUARTER
 @given(PROGRAMS)
 def test_what_is_asked_for_of_list_append_is_found_beside_what_is_stronger(program) -> None:
     ops = run(program, append=True)
@@ -162,7 +164,7 @@ def test_rw_register_agrees_with_brute_force(program, assume: set[str]) -> None:
             compare(verdict, illegal)
 
 
-@LENIENT
+@QUARTER
 @given(PROGRAMS, st.sets(st.sampled_from(["wfr", "sequential", "linearizable"])))
 def test_what_is_asked_for_of_registers_is_found(program, assume: set[str]) -> None:
     ops = run(program, append=False)

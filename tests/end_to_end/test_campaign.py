@@ -26,7 +26,7 @@ budget: {reruns: 1}
 """
 LONG = """
 name: long
-time_limit: 3s
+time_limit: 2s
 matrix:
   workload: cart
   nemesis: [none, pause.one]
@@ -81,7 +81,7 @@ def test_an_interrupted_campaign_continues(start: Start, call: Call, tmp_path: P
     assert first.processes() == []
     assert [row["verdict"] for row in journal(first)] == ["valid"]
 
-    changed = LONG.replace("3s", "4s")
+    changed = LONG.replace("2s", "4s")
     (tmp_path / "long.yaml").write_text(changed)
     refused = call("campaign", "long.yaml", "--resume")
     assert refused.wait() == 2
@@ -108,9 +108,9 @@ def test_a_killed_campaign_leaves_no_process(start: Start, tmp_path: Path) -> No
 
 def test_a_test_that_cannot_run_does_not_stop_the_rest(start: Start, tmp_path: Path) -> None:
     (tmp_path / "mixed.yaml").write_text(
-        TWO.replace("nodes: 3, bug: merged-clock-siblings", "links: toxiproxy").replace(
-            "name: clean,", "name: clean, links: direct,"
-        )
+        TWO.replace("nodes: 3, bug: merged-clock-siblings", "links: toxiproxy")
+        .replace("name: clean,", "name: clean, links: direct,")
+        .replace("time_limit: 2s", "time_limit: 1s")
     )
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import Call, Command, Start
+from tests.end_to_end.conftest import Call, Command
 
 BUGS = Path(__file__).with_name("bugs") / "evidence.py"
 SMALL = ("--workload", "register", "--nodes", "3", "--keys", "4")
@@ -43,28 +43,17 @@ def test_faults_that_leave_nothing_acknowledged_make_the_verdict_unknown(
     assert [fault["took_effect"] for fault in judged["faults"]] == [True]
 
 
-@pytest.mark.cluster
 def test_a_load_of_300_ms_is_too_little(call: Call) -> None:
-    run = call(
-        "test",
-        *SMALL,
-        "--links",
-        "direct",
-        "--nemesis",
-        "none",
-        "--time-limit",
-        "300ms",
-        "--seed",
-        "1",
-    )
+    run = call("test", *SIMULATED, "--nemesis", "none", "--time-limit", "300ms",
+               "--seed", "1")  # fmt: skip
     assert run.wait() == 3, run.printed()
     assert "the floor is 50 operations and 20 writes" in run.printed()
 
 
 @pytest.mark.cluster
-def test_a_valid_verdict_shows_what_it_rests_on(start: Start) -> None:
-    run = start("test", *SMALL, "--links", "direct", "--nemesis", "kill.one", "--time-limit", "4s",
-                "--seed", "2")  # fmt: skip
+def test_a_valid_verdict_shows_what_it_rests_on(call: Call) -> None:
+    run = call("test", *SMALL, "--links", "direct", "--nemesis", "kill.one", "--time-limit", "3s",
+               "--seed", "2")  # fmt: skip
     assert run.wait() == 0, run.printed()
     judged = results(run)["evidence"]
     (line,) = (line for line in run.printed().splitlines() if line.startswith("  evidence: "))

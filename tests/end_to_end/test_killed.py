@@ -96,7 +96,8 @@ def test_while_nodes_are_stopped_and_the_watchdog_is_gone(start: Start, links: s
 def test_a_campaign_takes_its_tests_with_it(start: Start, tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "one.yaml").write_text(
         "name: one\ntime_limit: 60s\n"
-        "matrix: {workload: [register], nemesis: [pause.majority], seed: [1]}\n"
+        "matrix: {workload: [register], nemesis: [pause.majority], seed: [1],"
+        " config: [{name: three, nodes: 3}]}\n"
     )
     run = start("campaign", "one.yaml")
     run.until(lambda: any("config.json" in each for each in run.processes()), "nodes")

@@ -21,7 +21,7 @@ def test_a_verdict_is_there_to_be_asserted(pytester: pytest.Pytester) -> None:
         pytester,
         """
         def run(dynamesis, **more):
-            return dynamesis("register", time_limit="2s", links="direct", seed=1, **more)
+            return dynamesis("register", time_limit="2s", nodes=3, links="direct", seed=1, **more)
 
         def test_clean(dynamesis):
             outcome = run(dynamesis)
@@ -50,7 +50,7 @@ def test_what_ends_without_a_verdict_fails_with_its_message(pytester: pytest.Pyt
             dynamesis("registre")
 
         def test_stuck(dynamesis):
-            dynamesis("register", time_limit="60s", links="direct", patience=3)
+            dynamesis("register", time_limit="60s", nodes=3, links="direct", patience=3)
         """,
     )
     result.assert_outcomes(failed=2)

@@ -61,6 +61,11 @@ def test_two_shards_are_as_one_run_and_a_rate_is_known(
     schedule = folder / first["folder"] / "schedule.yaml"
     assert all(f"--schedule={schedule}" in run["arguments"] for run in again)
     assert all((folder / run["folder"] / "report.html").is_file() for run in planted["runs"])
+    # a rerun of the same seed is in the same world: there it is the very same test
+    runs = [run for cell in found["cells"] for run in cell["runs"]]
+    assert all("--world=simulated" in run["arguments"] for run in runs)
+    tests = [json.loads((folder / run["folder"] / "test.json").read_text()) for run in runs]
+    assert {test["spec"]["world"] for test in tests} == {"simulated"}
 
 
 @pytest.mark.nightly
@@ -83,17 +88,17 @@ def test_a_killed_shard_is_named_and_its_cells_are_run_later(start: Start, tmp_p
     assert [cell["verdict"] for cell in found["cells"]] == ["valid", "valid"]
 
 
-def test_a_budget_that_ends_is_never_valid(start: Start, tmp_path: Path) -> None:
+def test_a_budget_that_ends_is_never_valid(call: Call, tmp_path: Path) -> None:
     (tmp_path / "parts.yaml").write_text(FILE)
     flags = ("--only", "clean", "--world", "simulated")
-    run = start("campaign", "parts.yaml", *flags, "--budget", "runs=1", "--junit", "out.xml")
+    run = call("campaign", "parts.yaml", *flags, "--budget", "runs=1", "--junit", "out.xml")
     wait(run, 3)
     _, found = campaign(tmp_path / "store")
     assert found["verdict"] == "unknown"
     assert list(found["omitted"]) == ["register/none/clean/2"]
     assert "not run: the budget of 1 run was used up" in (tmp_path / "out.xml").read_text()
     assert "`register/none/clean/2`: the budget of 1 run was used up" in run.printed()
-    more = start("campaign", "parts.yaml", *flags, "--resume", "--budget", "runs=2")
+    more = call("campaign", "parts.yaml", *flags, "--resume", "--budget", "runs=2")
     wait(more, 0)
 
 
@@ -115,19 +120,8 @@ def test_the_store_stays_within_its_bytes(start: Start, tmp_path: Path) -> None:
     assert sum(p.stat().st_size for p in new.parent.rglob("*") if p.is_file()) < 3_200_000
 
 
-def test_cells_run_in_the_simulated_world(start: Start, call: Call, tmp_path: Path) -> None:
-    """A rerun of the same seed in the same world: there it is the very same test."""
+def test_cells_run_in_no_world_that_does_not_exist(call: Call, tmp_path: Path) -> None:
     (tmp_path / "parts.yaml").write_text(FILE)
-    run = start("campaign", "parts.yaml", "--only", "1", "--world", "simulated")
-    wait(run, 1)
-    folder, found = campaign(tmp_path / "store")
-    planted, clean = found["cells"]
-    assert (planted["verdict"], clean["verdict"]) == ("invalid", "valid")
-    assert planted["rate"]["failed"] == planted["rate"]["tried"] == 3
-    runs = [*planted["runs"], *clean["runs"]]
-    assert all("--world=simulated" in each["arguments"] for each in runs)
-    tests = [json.loads((folder / each["folder"] / "test.json").read_text()) for each in runs]
-    assert {test["spec"]["world"] for test in tests} == {"simulated"}
     wrong = call("campaign", "parts.yaml", "--world", "dreamt")
     wait(wrong, 2)
     assert "dreamt" in wrong.printed()

@@ -39,7 +39,7 @@ def test_both_drivers_load_a_sound_cluster_and_it_is_valid(start: Start) -> None
 
 
 def test_a_planted_bug_is_found(start: Start) -> None:
-    run = driven(start, "--nemesis", "none", "--bug", "merged-clock-siblings", seconds="4s")
+    run = driven(start, "--nemesis", "none", "--bug", "merged-clock-siblings", seconds="2s")
     assert run.wait() == 1, run.printed()
     assert "false-sibling" in run.printed()
 

@@ -17,6 +17,8 @@ from tests.end_to_end.conftest import Call, Command, Run, Start
 pytestmark = pytest.mark.cluster
 
 DIRECT = ("--links", "direct")
+#: enough where more nodes show nothing more: each takes half a second of a processor to start
+SMALL = ("--nodes", "3")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -88,9 +90,9 @@ def test_a_correct_store_under_cuts_is_valid(start: Start, call: Call) -> None:
     assert again.printed() == "valid\n"
 
 
-def test_a_planted_bug_is_invalid(start: Start, call: Call) -> None:
-    run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT,
-                "--time-limit", "4s", "--seed", "1", "--bug", "merged-clock-siblings")  # fmt: skip
+def test_a_planted_bug_is_invalid(call: Call) -> None:
+    run = call("test", "--workload", "register", "--nemesis", "none", *DIRECT, *SMALL,
+               "--time-limit", "2s", "--seed", "1", "--bug", "merged-clock-siblings")  # fmt: skip
     assert run.wait() == 1, run.printed()
     assert any(line.startswith("invalid: ") for line in run.printed().splitlines())
     assert re.search(r"^  false-sibling: \d+$", run.printed(), re.MULTILINE)
@@ -101,7 +103,8 @@ def test_a_planted_bug_is_invalid(start: Start, call: Call) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_heals_and_judges_what_there_is(start: Start, number: int) -> None:
-    run = start("test", "--nemesis", "kill,pause", *DIRECT, "--time-limit", "60s", "--seed", "5")
+    run = start("test", "--nemesis", "kill,pause", *DIRECT, *SMALL, "--time-limit", "60s",
+                "--seed", "5")  # fmt: skip
     run.until_loaded()
     run.process.send_signal(number)
     assert run.wait() == 3, run.printed()
@@ -113,7 +116,8 @@ def test_an_interrupt_heals_and_judges_what_there_is(start: Start, number: int) 
 
 
 def test_a_second_interrupt_stops_immediately(start: Start) -> None:
-    run = start("test", "--nemesis", "pause.majority", "--time-limit", "60s", "--seed", "5")
+    run = start("test", "--nemesis", "pause.majority", *SMALL, "--time-limit", "60s",
+                "--seed", "5")  # fmt: skip
     run.until_loaded()
     run.process.send_signal(signal.SIGINT)
     run.until(lambda: run.process.poll() is not None or "heal" in phases(run), "the heal phase")
@@ -123,9 +127,8 @@ def test_a_second_interrupt_stops_immediately(start: Start) -> None:
 
 
 def test_a_killed_harness_leaves_no_process(start: Start) -> None:
-    run = start(
-        "test", "--nemesis", "pause,cut", "--time-limit", "60s", "--seed", "5", "--drivers", "2"
-    )
+    run = start("test", "--nemesis", "pause,cut", *SMALL, "--time-limit", "60s", "--seed", "5",
+                "--drivers", "2")  # fmt: skip
     run.until_loaded()
     started = " ".join(run.processes())
     assert "cluster --config" in started
@@ -139,7 +142,7 @@ def test_a_killed_harness_leaves_no_process(start: Start) -> None:
 
 
 def test_what_dies_by_itself_is_reported_immediately(start: Start) -> None:
-    run = start("test", "--nemesis", "none", "--time-limit", "60s", "--seed", "5")
+    run = start("test", "--nemesis", "none", *SMALL, "--time-limit", "60s", "--seed", "5")
     run.until(lambda: "seed " in run.printed() and "load" in phases(run), "the load phase")
     os.kill(run.pid("n3/config.json"), signal.SIGKILL)
     os.kill(run.pid("toxiproxy-server"), signal.SIGKILL)
@@ -156,8 +159,14 @@ def test_what_dies_by_itself_is_reported_immediately(start: Start) -> None:
 def test_a_node_that_fails_of_itself_is_a_finding(start: Start, tmp_path: Path) -> None:
     bug = tmp_path / "bug.py"
     bug.write_text(
+        "from pathlib import Path\n"
+        f"FAILED = Path({str(tmp_path / 'failed')!r})\n"
         "def brittle(node):\n"
+        "    sound = node.objects.combine\n"
         "    def failing(ours, incoming, why):\n"
+        "        if FAILED.exists():\n"
+        "            return sound(ours, incoming, why)\n"
+        "        FAILED.touch()\n"
         "        raise KeyError('a tombstone of ' + why)\n"
         "    node.objects.combine = failing\n"
     )
@@ -170,9 +179,10 @@ def test_a_node_that_fails_of_itself_is_a_finding(start: Start, tmp_path: Path) 
     assert "KeyError: 'a tombstone of " in run.printed()
 
 
-def test_load_drivers_perform_and_log(start: Start) -> None:
-    run = start("test", "--workload", "register", "--nemesis", "none", *DIRECT, "--drivers", "2",
-                "--time-limit", "2s", "--seed", "5")  # fmt: skip
+def test_load_drivers_perform_and_log(call: Call) -> None:
+    run = call("test", "--workload", "register", "--nemesis", "none", *DIRECT, *SMALL,
+               "--concurrency", "10", "--drivers", "2", "--time-limit", "1s",
+               "--seed", "5")  # fmt: skip
     assert run.wait() == 0, run.printed()
     log = (run.results() / "harness.log").read_text("utf-8")
     for number, threads in (1, "0, 2, 4, 6, 8"), (2, "1, 3, 5, 7, 9"):
@@ -180,7 +190,8 @@ def test_load_drivers_perform_and_log(start: Start) -> None:
 
 
 def test_two_concurrent_ones_do_not_disturb_each_other(start: Start) -> None:
-    arguments = ("test", "--workload", "register", "--nemesis", "kill.one", "--time-limit", "3s")
+    arguments = ("test", "--workload", "register", "--nemesis", "kill.one", *SMALL,
+                 "--time-limit", "2s")  # fmt: skip
     runs = [start(*arguments, "--seed", str(seed)) for seed in (1, 2)]
     assert [run.wait() for run in runs] == [0, 0], [run.printed() for run in runs]
     assert runs[0].results() != runs[1].results()
@@ -204,7 +215,7 @@ def test_without_toxiproxy_links_are_embedded_with_a_notice(
     start: Start, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     empty = str(tmp_path_factory.mktemp("empty"))
-    run = start("test", "--nemesis", "cut.one", "--time-limit", "3s", "--seed", "7",
+    run = start("test", "--nemesis", "cut.one", *SMALL, "--time-limit", "3s", "--seed", "7",
                 PATH=empty, XDG_CACHE_HOME=empty, PIP_NO_INDEX="1",
                 HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")  # fmt: skip
     assert run.wait() == 0, run.printed()

@@ -33,7 +33,8 @@ def certificates(tmp_path: Path) -> Path:
 
 def test_a_whole_test_is_encrypted(start: Start, certificates: Path) -> None:
     run = start("test", "--workload", "register", "--nemesis", "kill.one", "--links", "embedded",
-                "--time-limit", "4s", "--seed", "3", "--tls", str(certificates))  # fmt: skip
+                "--nodes", "3", "--time-limit", "3s", "--seed", "3",
+                "--tls", str(certificates))  # fmt: skip
     assert run.wait() == 0, run.printed()
     assert json.loads((run.results() / "test.json").read_text())["tls"] is True
     for log in (run.results() / "nodes").glob("*/config.json"):

@@ -145,7 +145,7 @@ def test_a_version_that_does_not_start_is_unknown(start: Start, tmp_path: Path) 
     change = {"__main__.py": ("def main(", 'raise SystemExit("no libnew.so here")\ndef main(')}
     checkout(tmp_path / "other", change)
     run = start("test", *SMALL, "--target-version", "other", "--nemesis", "upgrade.one",
-                "--time-limit", "5s", "--seed", "3")  # fmt: skip
+                "--time-limit", "3s", "--seed", "3")  # fmt: skip
     assert run.wait() == 3, run.printed()
     assert "in version other (" in run.printed()
     assert "no libnew.so here" in run.printed()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from dynamesis.harness.worlds.test_spec import TestSpec, overrides
 
 import dynamesis
 import dynamesis.targets
+from tests.between_workers import strict_types
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/api.md").read_text("utf-8")
@@ -166,18 +166,12 @@ def test_the_package_imports_nothing_heavy() -> None:
     assert not any(name.startswith(("dynamesis.", "asyncio")) for name in loaded)
 
 
-def test_a_users_file_is_clean_under_mypy_strict(tmp_path: Path) -> None:
+def test_a_users_file_is_clean_under_mypy_strict(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     assert set(dynamesis.__all__) <= set(re.findall(r"\w+", USER))
     (tmp_path / "mine.py").write_text(USER)
-    options = ["--strict", "--follow-imports=silent", "--ignore-missing-imports"]
-    where = [f"--config-file={os.devnull}", f"--cache-dir={tmp_path / 'cache'}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, *where, "--explicit-package-bases", "mine.py"],
-        cwd=tmp_path,
-        env=os.environ | {"MYPYPATH": str(ROOT / ".typing")},
-        capture_output=True,
-        text=True,
-    )
+    done = strict_types(tmp_path_factory, tmp_path, "mine.py")
     assert (done.stdout, done.returncode) == ("Success: no issues found in 1 source file\n", 0)
 
 

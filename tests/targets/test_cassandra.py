@@ -127,8 +127,14 @@ def test_the_nodes_share_the_ring_and_listen_where_they_are() -> None:
     ("workload", "more", "verdict"),
     [
         ("set", [], dynamesis.Verdict.INVALID),
-        ("register", ["registers=lwt"], dynamesis.Verdict.VALID),
-        ("counter", [], dynamesis.Verdict.VALID),
+        # a JVM takes half a minute: one is enough to show that it starts, serves and is judged
+        *(
+            pytest.param(*each, marks=pytest.mark.nightly)
+            for each in (
+                ("register", ["registers=lwt"], dynamesis.Verdict.VALID),
+                ("counter", [], dynamesis.Verdict.VALID),
+            )
+        ),
     ],
 )
 def test_one_node(

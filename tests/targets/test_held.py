@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+from dynamesis.harness.run.runner import RunnerParts
+from dynamesis.harness.worlds import compose
 
 import dynamesis
 
@@ -34,7 +37,14 @@ def test_replicas_that_agree_are_counted(tmp_path: Path) -> None:
     assert dynamesis.check(result.folder).verdict is dynamesis.Verdict.VALID
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What never comes is waited for 3 s, not 20."""
+    monkeypatch.setattr(compose, "RunnerParts", partial(RunnerParts, quiesce=3.0))
+
+
 @pytest.mark.cluster
+@pytest.mark.usefixtures("impatient")
 def test_replicas_that_never_agree_are_a_divergence(tmp_path: Path) -> None:
     result = run(tmp_path, "SentOnce")
     assert result.verdict is dynamesis.Verdict.INVALID
@@ -46,6 +56,7 @@ def test_replicas_that_never_agree_are_a_divergence(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.usefixtures("impatient")
 def test_a_replica_that_does_not_answer_leaves_the_verdict_unknown(tmp_path: Path) -> None:
     result = run(tmp_path, "Mute")
     assert result.verdict is dynamesis.Verdict.UNKNOWN

@@ -16,6 +16,8 @@ from dynamesis.harness.init.templates import literal
 from dynamesis.harness.targets.site import NodeSite, Site
 from dynamesis.harness.targets.target import Command
 
+from tests.between_workers import strict_types
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/kv_http"
 START = "python3 {store} {{port}} {{data}} {{peers}}".format(store=EXAMPLE / "store.py")
@@ -57,11 +59,9 @@ def init(folder: Path, start: str, read: str, write: str) -> int:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"MYPYPATH": str(ROOT / ".typing")}
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=folder,
-        env=environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -118,13 +118,13 @@ def test_what_it_writes_is_clean_and_short(tmp_path: Path, kind: str) -> None:
     assert read_by_users(folder) <= 62
 
 
-def test_what_it_writes_has_strict_types(tmp_path: Path) -> None:
+def test_what_it_writes_has_strict_types(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     for kind, answers in ANSWERS.items():
         assert init(tmp_path / kind, *answers) == 0
-    where = [f"--config-file={os.devnull}", f"--cache-dir={tmp_path / 'cache'}"]
-    options = ["--strict", "--follow-imports=silent", "--ignore-missing-imports"]
     files = [f"{kind}/{name}.py" for kind in ANSWERS for name in ("target", f"test_{kind}")]
-    done = run(tmp_path, "mypy", *options, *where, "--explicit-package-bases", *files)
+    done = strict_types(tmp_path_factory, tmp_path, *files)
     assert done.stdout == f"Success: no issues found in {len(files)} source files\n"
 
 
@@ -223,7 +223,7 @@ def test_a_store_that_is_asked_by_commands(tmp_path: Path) -> None:
     flags = [f"--read={asked.format('GET')}", f"--write={asked.format('PUT')} {{value}}"]
     made = run(tmp_path, "dynamesis.harness", "init", "mine", f"--start={START}", *flags)
     assert made.returncode == 0, made.stderr
-    limits = ["--nemesis=none", "--time-limit=8s", "--rate=5", "--keys=1", "--concurrency=2"]
+    limits = ["--nemesis=none", "--time-limit=5s", "--rate=4", "--keys=1", "--concurrency=2"]
     flags = ["--target=target.py:Store", "--links=embedded", *limits]
     done = run(tmp_path / "mine", "dynamesis.harness", "test", *flags)
     assert done.returncode in (0, 3), done.stdout + done.stderr  # so few do not count as evidence

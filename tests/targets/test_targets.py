@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 KV = f"{HERE / 'kv.py'}:Kv"
 
 
-def run(tmp_path: Path, nemesis: str, **options: Any) -> dynamesis.TestResult:
+def run(tmp_path: Path, nemesis: str | None, **options: Any) -> dynamesis.TestResult:
     given = {"target": KV, "workload": "register", "time_limit": 5, "seed": 7, "links": "embedded"}
     return dynamesis.run_test(store=tmp_path, nemesis=nemesis, **{**given, **options})
 
@@ -75,16 +75,14 @@ class Wiping(Kv):
 
 @pytest.mark.cluster
 def test_a_wipe_loses_what_one_node_holds(tmp_path: Path) -> None:
-    """All that is written is on n1 alone; the seed has n1 be the one that forgets."""
+    """All that is written is on n1 alone, and n1 is the one that forgets."""
     mine = HERE / "kv.py"
     file = tmp_path / "wiping.py"
     file.write_text(f"import sys; sys.path.append({str(mine.parent)!r})\n{WIPING}")
-    lost = None
-    for seed in range(1, 9):
-        lost = run(tmp_path, "wipe.one", target=f"{file}:Wiping", seed=seed, keys=2)
-        if events(lost, "start-wipe")[-1]["nodes"] == ["n1"]:
-            break
-    assert lost is not None
+    schedule = tmp_path / "faults.yaml"
+    schedule.write_text("faults:\n- {start: 1.5, stop: 2.0, member: wipe.one, nodes: [n1]}\n")
+    lost = run(tmp_path, None, target=f"{file}:Wiping", schedule=schedule, keys=2, time_limit=3)
+    assert events(lost, "start-wipe")[-1]["nodes"] == ["n1"]
     assert lost.verdict is dynamesis.Verdict.INVALID, lost.explain()
     assert "quiet" not in lost.results["skipped"]
 

@@ -22,6 +22,8 @@ from dynamesis.harness.links.dialling.base import Dialling, DiallingContext
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
 
+from tests.between_workers import made_once
+
 HERE = Path(__file__).parent
 NODES = ("n1", "n2", "n3")
 PAIRS = [(a, b) for a in NODES for b in NODES if a != b]
@@ -131,15 +133,17 @@ def need(name: str, links: str | None = "pairs") -> None:
         pytest.skip(f"{name}: {why}")
 
 
-def go_program(folder: Path) -> tuple[str, ...]:
-    """dial_node.go, built; skips where there is no Go."""
+def go_program(factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """dial_node.go, built once in a run; skips where there is no Go."""
     if shutil.which("go") is None:
         pytest.skip("no Go on this machine")
-    binary = folder / "dial_node"
-    build = ["go", "build", "-o", str(binary), str(HERE / "dial_node.go")]
-    settings = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
-    subprocess.run(build, check=True, timeout=300, env=os.environ | settings)
-    return (str(binary),)
+
+    def build(binary: Path) -> None:
+        command = ["go", "build", "-o", str(binary), str(HERE / "dial_node.go")]
+        settings = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
+        subprocess.run(command, check=True, timeout=300, env=os.environ | settings)
+
+    return (str(made_once(factory, "dial_node", build)),)
 
 
 def alive(pids: list[int]) -> Iterator[int]:

@@ -82,9 +82,11 @@ def test_what_one_node_dials_is_refused_alone(name: str, proxies: str, tmp_path:
     asyncio.run(main())
 
 
-def test_namespaces_cut_go_programs_too(tmp_path: Path) -> None:
+def test_namespaces_cut_go_programs_too(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     need("namespaces")
-    program = go_program(tmp_path)
+    program = go_program(tmp_path_factory)
 
     async def main() -> None:
         async with cluster("namespaces", "embedded", tmp_path, program) as running:
@@ -95,9 +97,11 @@ def test_namespaces_cut_go_programs_too(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_go_program_under_the_shim_is_seen_to_go_past_the_proxies(tmp_path: Path) -> None:
+def test_a_go_program_under_the_shim_is_seen_to_go_past_the_proxies(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     need("shim")
-    program = go_program(tmp_path)
+    program = go_program(tmp_path_factory)
     need_not = f"{program[0]} is linked statically"
 
     async def main() -> None:

@@ -12,7 +12,8 @@ import pytest
 from dynamesis.checkers.history.op import encode
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.cli.app import run
-from dynamesis.harness.simulation.exhaust import exhaust, play_word, sample
+from dynamesis.harness.simulation import exhaust as exhaust_module
+from dynamesis.harness.simulation.exhaust import SMALL, exhaust, play_word, run_exhaust, sample
 from dynamesis.harness.simulation.play import run as run_schedule
 from dynamesis.harness.simulation.replay import find
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
@@ -63,11 +64,26 @@ def test_flags_that_draw_do_not_go_with_all(flag: list[str], tmp_path: Path) -> 
     assert run(["simulate", "--exhaust", "--store", str(tmp_path), *flag]) == 2
 
 
-def test_the_command_plays_a_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("bounds", "merged"),
+    [
+        (Bounds(1, 2), 226),
+        # the ones of the command: to list them takes 13 s of a processor
+        pytest.param(SMALL, 232_024, marks=pytest.mark.nightly),
+    ],
+)
+def test_the_command_plays_a_sample(
+    bounds: Bounds,
+    merged: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exhaust_module, "run_exhaust", partial(run_exhaust, bounds=bounds))
     asked = ["simulate", "--exhaust", "--schedules", "4", "--jobs", "1", "--store", str(tmp_path)]
     assert run(asked) in (0, 3)
     shown = capsys.readouterr().out
-    assert "232,024 after merging; 4 played" in shown
+    assert f"{merged:,} after merging; 4 played" in shown
 
 
 ALONE = """
