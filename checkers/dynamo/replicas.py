@@ -1,7 +1,8 @@
 """Whether the replicas agree when all is quiet: divergence, misplaced, stuck.
 
 The evidence is the repair-free dumps of the final phase. The N primaries of a key must
-hold the same versions and values; no other node may hold any, not even as a hint. Where
+hold the same versions and values; no other node may hold any, not even as a hint. So it is of the
+keys that only the harness's own load wrote, which it has compared itself (`extra-keys`). Where
 tombstones are reaped (`reap` in test.json), a replica that holds nothing but tombstones
 equals an empty one: the primaries reap one after the other.
 """
@@ -24,7 +25,7 @@ from dynamesis.checkers.explain.describe import (
     reading,
     times,
 )
-from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.causality import NEVER, Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History
@@ -136,6 +137,7 @@ def check_replicas(run: Run) -> CheckerResult:
         primaries = ring.primaries(h.keys[key])
         found += _judge_key(run, key, by_replica, ring)
         undumped += not set(primaries) <= set(by_replica)
+    found += _of_load(h, timeline)
     if not found:
         found += _needless(h, timeline)
     reasons = [f"{counted(undumped, 'key')} had no dump of a primary"] if undumped else []
@@ -163,6 +165,30 @@ def _needless(h: History, timeline: Timeline) -> Iterator[Anomaly]:
         )
         rows = (final, counted[-1])
         yield Anomaly("unbounded", why, None, rows, {"read_repairs": busy}, rows)
+
+
+def _of_load(h: History, timeline: Timeline) -> Iterator[Anomaly]:
+    """Keys of the harness's own load of which the copies differ, or lie elsewhere."""
+    rows = np.flatnonzero((h.process == HARNESS) & h.rows("extra-keys"))
+    for row in rows[rows > (NEVER if timeline.final is None else timeline.final)].tolist():
+        value = h.value_of(row)
+        keys = value.get("keys") if isinstance(value, dict) else None
+        for key, held in keys.items() if isinstance(keys, dict) else ():
+            copies = [f"{node} {_digests(content)}" for node, content in held.items()]
+            why = (
+                f"{key}, which only the load of the harness wrote ({value.get('differ')} of "
+                f"{value.get('compared')} such keys), is held differently at {at(h, row)}, though "
+                f"all is quiet: {listed(copies)}."
+            )
+            during = (timeline.phases.get("load", 0), row)
+            yield Anomaly("divergence", why, key, (row,), {"held": held}, during)
+
+
+def _digests(content: Any) -> str:
+    """What a node holds, by the digests of the versions; of hints with whom they are for."""
+    parts = content.items() if isinstance(content, Mapping) else ()
+    named = [f"{f'a hint for {target}: ' if target else ''}{' '.join(d)}" for target, d in parts]
+    return f"({', '.join(named)})" if named else "nothing"
 
 
 def _holds(h: History, row: int) -> bool:

@@ -6,7 +6,8 @@ primary of a key is shown only when it holds it.
 
 A cluster that did not get quiet may still be handing hints off, and a hint is deleted only
 after its target holds it. So all hints are dumped before any object: what moves meanwhile
-is seen twice, and never not at all. What the nemesis wrote to load the nodes is left out.
+is seen twice, and never not at all. What the nemesis wrote to load the nodes is no operation of a
+client; it is compared beside (extra_keys).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import msgspec
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.history.op import Op, OpError
 from dynamesis.harness.nemesis.loads import EXTRA
+from dynamesis.harness.run.extra_keys import EXTRA_KEYS, extra_keys
 from dynamesis.harness.run.node_answers import node_answers
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.targets.capabilities import Decode, Processes, ReplicaDumps, Status
@@ -39,16 +41,22 @@ async def dump_all(
     decode: Decode,
     recorder: Recorder,
     prompt: bool = False,
+    compared: bool = True,
 ) -> Held:
     """Dump every node, and record a pair of events for each key and replica; then which nodes
     answered: what no node holds, in a record or a hint, is nowhere. Returns what it found.
-    `prompt` is as in `node_answers`."""
-    hints, objects = await _dumps(nodes, dumps, prompt), await _dumps(nodes, dumps, prompt)
-    held = {node: _joined(hints[node], objects[node]) for node in nodes}
+    `prompt` is as in `node_answers`; `compared`: whether replicas compare what they hold, so that
+    the copies of all keys agree."""
+    hints, every = await _dumps(nodes, dumps, prompt), await _dumps(nodes, dumps, prompt)
+    objects = {node: _of_clients(rows) for node, rows in every.items()}
+    held = {node: _joined(_of_clients(hints[node]), objects[node]) for node in nodes}
     for key in sorted(set(keys).union(*(rows or () for rows in held.values()))):
         ought = ring.primaries(key)
         for node in sorted(nodes, key=lambda node: (node not in ought, node)):
             _record(recorder, key, node, node in ought, held[node], decode)
+    beside = extra_keys(ring, _of_load(every)) if compared else None
+    if beside is not None:
+        recorder.note(EXTRA_KEYS, beside)
     recorder.note("dumped", {node: rows is not None for node, rows in held.items()})
     return held
 
@@ -112,8 +120,21 @@ async def _dumps(
             log.warning("%s: no dump", node, exc_info=answer)
             held[node] = None
         else:
-            held[node] = [row for row in dump_rows(answer) if not row.key.startswith(EXTRA)]
+            held[node] = dump_rows(answer)
     return held
+
+
+def _of_clients(rows: list[DumpRow] | None) -> list[DumpRow] | None:
+    """Without what the nemesis wrote."""
+    return None if rows is None else [row for row in rows if not row.key.startswith(EXTRA)]
+
+
+def _of_load(every: dict[str, list[DumpRow] | None]) -> dict[str, list[DumpRow] | None]:
+    """What the nemesis wrote, on each node."""
+    return {
+        node: None if rows is None else [row for row in rows if row.key.startswith(EXTRA)]
+        for node, rows in every.items()
+    }
 
 
 def _joined(

@@ -317,8 +317,9 @@ class Runner:
             return {}
         keys, recorder = self.parts.keys, self.recorder
         return await dump_all(
-            store.nodes, store.dumps, where, keys, store.decode, recorder, store.prompt()
-        )
+            store.nodes, store.dumps, where, keys, store.decode, recorder, store.prompt(),
+            self.parts.anti_entropy,
+        )  # fmt: skip
 
     async def _read_all(self) -> None:
         """Read every key once. The processes continue as they are: a number that was retired never

@@ -51,15 +51,19 @@ def test_answers_long_after_the_time_asked_for_are_an_anomaly(code: str, test: A
         several(2.0, timeout=1.0),
         several(2.0, retry="same"),
         several(2.0, hedge=True),
-        several(2.0)[:2],
         [*several(2.0), fault(2, "pause", 1, 20, nodes=["n1"])],
         [*several(2.0), fault(2, "link", 1, 20)],
         [*several(2.0), fault(2, "cut", 1, 20, member="cut.flapping", grudge=[["n1"], ["n2"]])],
     ],
-    ids=["slack", "patient", "retried", "hedged", "two", "its own", "a link", "flapping"],
+    ids=["slack", "patient", "retried", "hedged", "its own", "a link", "flapping"],
 )
 def test_what_may_be_late_for_another_reason_is_not_judged(ops: list[list[Op]]) -> None:
     assert found(DOWN, *ops).verdict is Verdict.VALID
+
+
+def test_one_is_enough_where_nothing_stalls() -> None:
+    assert found(DOWN, *several(2.0)[:1]).counts() == {"overdue": 1}
+    assert found(DOWN, *several(2.0)[:2], test=TEST).verdict is Verdict.VALID
 
 
 def test_a_stall_delays_all_that_are_under_way() -> None:

@@ -131,8 +131,7 @@ class SimulatedDisk:
         for table in DATA:
             keys = list(self._keys[table])
             for key in keys[:: max(1, len(keys) // rows)][:rows]:
-                value = self.get(table, key)
-                row = bytearray(seal(table, key, value or b""))
+                row = bytearray(seal(table, key, self._rows[table][key]))
                 row[-1] ^= 1
                 self._flipped[table, key] = bytes(row)
                 self._count("bit-flip")

@@ -6,7 +6,10 @@ from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import State
 from dynamesis.cluster.core.requests.put import PutRequest
-from dynamesis.cluster.core.storage.record_table import RecordTable
+from dynamesis.cluster.core.storage.buffer import Done
+from dynamesis.cluster.core.storage.record_table import Record, RecordTable
+from dynamesis.cluster.core.storage.row_keys import Row
+from dynamesis.cluster.core.storage.trees import Trees
 
 
 def ignores_timeouts(node: Node) -> None:
@@ -46,3 +49,33 @@ class HandedOver(Node):
     """What is handed off replaces what is there; anti-entropy brings that back."""
 
     parts = Parts(objects=_HandedOver)
+
+
+def is_large(state: State) -> bool:
+    values = [version.value for entry in state.values() for _, version in entry.values]
+    return any(len(value) > 9_000 for value in values)
+
+
+class _Small(RecordTable):
+    def merge(
+        self, row: Row, incoming: State, why: str, done: Done, durable: bool = True
+    ) -> State | None:
+        if is_large(incoming):
+            done(None)
+            return incoming
+        return super().merge(row, incoming, why, done, durable)
+
+
+class _Unhashed(Trees):
+    def changed(self, row: Row, old: Record | None, new: Record | None) -> None:
+        if new is None or not is_large(new.state):
+            super().changed(row, old, new)
+
+    def replaced(self, row: Row, old: int, new: int) -> None:
+        """A record of this test is never replaced by a larger one."""
+
+
+class LeavesOutLarge(Node):
+    """A copy of a large value is acknowledged, and neither stored nor hashed."""
+
+    parts = Parts(objects=_Small, trees=_Unhashed)
