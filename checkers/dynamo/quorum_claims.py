@@ -61,7 +61,7 @@ def contradiction(quorum_info: Any, need: Need, possible: int, known: bool) -> s
         return f"the answer claims {_copies(claims['durable'])} of {counted(replicas, 'replica')}"
     if not known and claims.get("fallbacks", 0) > 0:
         return (
-            f"{claims['fallbacks']} of those that the answer counts stand in for a primary and "
-            "held nothing (it showed nothing): that they hold nothing proves nothing"
+            f"{claims['fallbacks']} of the copies that the answer counts, on fallbacks for a "
+            "primary, held nothing (it showed nothing): that proves nothing"
         )
     return None

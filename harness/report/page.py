@@ -31,17 +31,18 @@ from dynamesis.harness.report.plots.facts import facts
 from dynamesis.harness.report.plots.series_pictures import plot_pictures
 from dynamesis.harness.report.situations import by_reach
 from dynamesis.harness.report.spoken import lead
-from dynamesis.harness.report.story import grounds, operations, sentence
+from dynamesis.harness.report.story import grounds, missed, operations, sentence
 from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
-from dynamesis.harness.report.words import brief, clip, counted
+from dynamesis.harness.report.words import brief, clip, counted, facts_of, moment
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, MESSAGES, RESULTS, TEST, Folder
 from markupsafe import Markup
 
 log = logging.getLogger(__name__)
 
-#: Anomalies of one name that are shown unfolded, and described at all.
-_SHOWN, _DESCRIBED = 3, 30
+#: Anomalies of one name that are shown unfolded, and described at all: of many names each is met
+#: soon, and the first of a name is what one reads.
+_SHOWN, _DESCRIBED = 1, 30
 #: Bytes of node logs beyond which they are not read for the page.
 _LOGS = 256 << 20
 _OUTCOMES = {
@@ -112,6 +113,7 @@ def render(
         shown=_SHOWN,
         evidence=evidence(results["evidence"]) if results.get("evidence") else "",
         staleness=staleness,
+        missed=missed,
         situations=by_reach(results),
         drawn=drawn,
         outcomes=_OUTCOMES,
@@ -119,13 +121,25 @@ def render(
         notice=notice,
         scripts=list(_scripts()) if drawn else [],
         instant=_instants(run, drawn),
-        word=word,
+        checkers=_checkers(results),
         counted=counted,
         light=colours(LIGHT),
         dark=colours(DARK),
         css=RULES + (Path(__file__).parent / "plots/page.css").read_text(encoding="utf-8"),
         **_charts(results),
     )  # fmt: skip
+
+
+def _checkers(results: Mapping[str, Any]) -> JsonObject:
+    """The names of the checkers by verdict, the gravest first; of those skipped the reasons."""
+    judged: dict[str, list[str]] = {"invalid": [], "unknown": [], "valid": []}
+    skipped = {}
+    for name, checker in results["checkers"].items():
+        if checker.get("skipped"):
+            skipped[name] = checker["skipped"]
+        else:
+            judged[word(checker.get("valid"))].append(name)
+    return {"judged": {each: names for each, names in judged.items() if names}, "skipped": skipped}
 
 
 def _instants(run: Run | None, drawn: JsonObject | None) -> Callable[[float], str]:
@@ -155,8 +169,8 @@ def template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "brief": brief, "lead": lead, "short": short, "clip": clip, "clean": printable,
-        "script": _script,
+        "brief": brief, "facts": facts_of, "lead": lead, "short": short, "clip": clip,
+        "clean": printable, "moment": moment, "script": _script,
     }  # fmt: skip
     return environment.get_template("page.html.j2")
 

@@ -12,13 +12,15 @@ from dynamesis.harness.report.pictures.cycle import micro
 from dynamesis.harness.report.pictures.instants import clock_of, duration
 from dynamesis.harness.report.pictures.svg import short
 from dynamesis.harness.report.summary import compared_on, word
-from dynamesis.harness.report.words import counted, times
+from dynamesis.harness.report.words import counted, facts_of, times
 from dynamesis.harness.results.documents import JsonObject
 
 #: operations that may write nil
 _WRITES = ("write", "w", "put", "add", "append", "enqueue")
 #: operations of one proof that are listed, and characters of a value
 LISTED, VALUE = 20, 120
+#: numbers of missed versions that are listed one by one
+_MISSED = 5
 
 
 def operations(h: History, ops: Sequence[int]) -> list[JsonObject]:
@@ -55,6 +57,8 @@ def _did(h: History, row: int) -> str:
         parts.append(f"of {short(h.nodes[h.replica[row]], 20)}")
     if f == "txn":
         parts.append(_value(h, row))
+    elif h.process[row] < 0 and (words := facts_of(h.value_of(row))):
+        parts[-1] += f": {short(words, VALUE)}"
     elif _asked(h, row):
         parts.append(f"= {_value(h, row)}")
     if h.id[row] >= 0:
@@ -85,7 +89,7 @@ def _ended(h: History, row: int) -> str:
     if end < 0:
         return "never ended"
     # what the harness noted is an event of its own: it has no outcome to be unknown
-    other = "recorded" if end == row else "outcome unknown"
+    other = "recorded" if end == row else "done" if h.process[row] < 0 else "outcome unknown"
     name = {OK: "ok", FAIL: "refused"}.get(int(h.kind[end]), other)
     node = f" by {short(h.nodes[h.node[end]], 20)}" if h.node[end] >= 0 else ""
     took = (
@@ -137,3 +141,17 @@ def grounds(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _of(part: int, whole: int, one: str, did: str) -> tuple[str, str]:
     count, _, noun = counted(whole, one).partition(" ")
     return f"{part:,} of {count}", f"{noun} {did}"
+
+
+def missed(k: Mapping[str, int] | None) -> str:
+    """How many versions gets missed, in words: "0 by 59 gets, 1 by 17 gets, 5 to 51 by 30 gets";
+    `k`: by versions, how many gets."""
+    if not k:
+        return "not measured"
+    rows = sorted((int(versions), count) for versions, count in k.items())
+    first, rest = rows[:_MISSED], rows[_MISSED:]
+    found = [f"{versions} by {counted(count, 'get')}" for versions, count in first]
+    if rest:
+        span = f"{rest[0][0]} to {rest[-1][0]}" if len(rest) > 1 else str(rest[0][0])
+        found.append(f"{span} by {counted(sum(count for _, count in rest), 'get')}")
+    return ", ".join(found)

@@ -14,6 +14,11 @@ from dynamesis.harness.text.printable import printable
 
 #: characters of a summary and of JSON that needs none, and of any text from a test
 _BRIEF, _LONGEST = 100, 4_000
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)$")
+#: fields of a history whose names say little, as pages have them
+_FIELDS = {"bit": "took effect", "not_felt": "not felt", "in_vain": "in vain"}
+#: tables in tables that are spelled in words
+_DEEP = 5
 
 
 def clip(value: Any) -> str:
@@ -42,14 +47,45 @@ def inert(text: str) -> str:
     return re.sub(r"[<&`\[\\]", lambda mark: "\\" + mark[0], " ".join(printable(text).split()))
 
 
+def moment(text: Any) -> str:
+    """A stored instant as pages have it: "2026-01-31 02:17:00 UTC"; another text short."""
+    found = _MOMENT.match(text) if isinstance(text, str) else None
+    if found is None:
+        return " ".join(clip(str(text))[:40].split())
+    return f"{found[1]} {found[2]} {found[3] if found[3] not in ('Z', '+00:00') else 'UTC'}"
+
+
 def brief(value: Any) -> str | None:
     """A value in some words; None if it is short enough to be shown as JSON."""
     if not isinstance(value, dict | list) or len(json.dumps(value)) <= _BRIEF:
         return None
     if isinstance(value, list):
         return counted(len(value), "entry", "entries")
-    words = ", ".join(f"{name} {_word(each)}" for name, each in islice(value.items(), _BRIEF))
+    words = ", ".join(
+        f"{_named(name)} {_word(each)}" for name, each in islice(value.items(), _BRIEF)
+    )
     return words if len(words) <= _BRIEF else words[: _BRIEF - 1] + "\u2026"
+
+
+def facts_of(value: Any) -> str:
+    """A table or a list as words: "fault 2; member kill.one; nodes n2, n3", lists in a list parted
+    by bars, a table in a table in brackets; empty for any other value."""
+    return _spelled(value, 0) if isinstance(value, dict | list) else ""
+
+
+def _named(field: str) -> str:
+    """A field in the words of the pages."""
+    return _FIELDS.get(field, field)
+
+
+def _spelled(value: Any, depth: int) -> str:
+    if depth < _DEEP and isinstance(value, dict):
+        text = "; ".join(f"{_named(k)} {_spelled(each, depth + 1)}" for k, each in value.items())
+        return f"({text})" if depth and text else text or "none"
+    if depth < _DEEP and isinstance(value, list):
+        mark = " | " if any(isinstance(each, dict | list) for each in value) else ", "
+        return mark.join(_spelled(each, depth + 1) for each in value) or "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _word(value: Any) -> str:

@@ -12,8 +12,8 @@ from dynamesis.harness.report.nightly import NIGHTS, bugs, flaky, night
 from dynamesis.harness.report.nodelog import Wanted as WantedEvents
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours, short
 from dynamesis.harness.report.pictures.trend import trend_chart
-from dynamesis.harness.report.spoken import spoken
-from dynamesis.harness.report.words import clip, counted
+from dynamesis.harness.report.spoken import lead, spoken
+from dynamesis.harness.report.words import clip, counted, moment
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import REPORT, RESULTS, TEST
 from dynamesis.harness.serve.beside import beside
@@ -41,7 +41,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals["counted"] = counted
-        self._environment.filters |= {"at": _quoted, "short": short, "clip": clip}
+        self._environment.filters |= {"at": _quoted, "short": short, "clip": clip, "moment": moment}
 
     def style(self) -> str:
         """The style sheet of all pages."""
@@ -85,7 +85,7 @@ class Pages:
             facts=_row_facts(row),
             spoken=_spoken(results),
             command=test.get("command", ""),
-            anomalies=found[:ANOMALIES],
+            groups=_by_name(found[:ANOMALIES]),
             more=max(0, len(found) - ANOMALIES),
             report=(folder / REPORT).is_file(),
             files=sorted(each.name for each in folder.iterdir()),
@@ -214,11 +214,18 @@ def _anomalies(results: JsonObject) -> list[JsonObject]:
             "number": number,
             "name": each.get("name", ""),
             "key": each.get("key"),
-            "why": str(each.get("why", "")),
+            "why": lead(str(each.get("why", ""))),
             "ops": [op for op in _list(each.get("ops")) if isinstance(op, int) and op >= 0][:40],
         }
         for number, each in enumerate(found)
     ]
+
+
+def _by_name(found: list[JsonObject]) -> dict[str, list[JsonObject]]:
+    groups: dict[str, list[JsonObject]] = {}
+    for each in found:
+        groups.setdefault(str(each["name"]), []).append(each)
+    return groups
 
 
 def _list(value: object) -> list[Any]:
@@ -240,7 +247,7 @@ def _row_facts(row: TestRow) -> list[str]:
     known, nothing."""
     took = "" if row.seconds is None else f"{row.seconds:.1f} s"
     seed = f"seed {row.seed}" if row.seed not in (None, "") else ""
-    return [str(each) for each in (row.start, took, row.evidence, seed) if each]
+    return [str(each) for each in (moment(row.start), took, row.evidence, seed) if each]
 
 
 def _quoted(path: str) -> str:

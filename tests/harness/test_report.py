@@ -130,7 +130,7 @@ def test_the_page_shows_proofs_and_the_course_of_the_test(tmp_path: Path) -> Non
     assert "3.1 &lt;is&gt; gone" in shown
     assert "dynamesis test --seed 7" in shown
     assert "&#34;index&#34;:2" in shown
-    assert "2 more of lost-write, and 115 only counted" in shown
+    assert "4 more of lost-write, and 115 only counted" in shown
     assert shown.count("start-cut") == 1
 
 
@@ -174,7 +174,7 @@ def test_long_values_are_folded_under_a_summary(tmp_path: Path) -> None:
     cited = [line for line in shown.splitlines() if "&#34;index&#34;:2" in line]
     assert cited
     assert not any("n7" in line for line in cited)
-    assert "<summary>worth</summary>" in shown
+    assert "<summary>quorum information</summary>" in shown
 
 
 def test_short_values_are_shown_as_they_are() -> None:

@@ -36,11 +36,13 @@ def staleness_chart(details: Mapping[str, Any]) -> Drawing | None:
         x = LEFT + step * i
         height = BOTTOM - y(share)
         drawing.rect(x + 6, y(share), step - 12, max(height, 1), "ok", hint=f"{share:.2%}")
-        drawing.text(x + step / 2, BOTTOM + 16, f"\u2265 {since}", "soft", "middle")
+        drawing.text(x + step / 2, BOTTOM + 16, since, "soft", "middle")
     if isinstance(miss, int | float):
         drawing.path([(LEFT, y(1 - miss)), (WIDTH, y(1 - miss))], "badline dash")
-        drawing.text(WIDTH - 4, y(1 - miss) + 14, f"PBS predicts {1 - miss:.1%}", "bad", "end")
-    drawing.text(LEFT, BOTTOM + 34, "ms since the latest write of the key was acknowledged", "soft")
+        words = f"PBS predicts {1 - miss:.1%}"
+        drawing.text(WIDTH - 4, y(1 - miss) - 6, words, "bad halo", "end")
+    words = "at least so many ms since the latest write of the key was acknowledged"
+    drawing.text(LEFT, BOTTOM + 34, words, "soft")
     return drawing
 
 

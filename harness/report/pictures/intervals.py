@@ -25,7 +25,7 @@ from dynamesis.harness.report.pictures.svg import CHARACTER, Drawing, short
 #: operations that are drawn, and pixels; BELOW the lanes is the label of a bar of the last one, and
 #: the legend
 MOST, GUTTER, WIDTH, LANE, BAR, TOP, BELOW = 36, 92, 760, 40, 24, 30, 36
-#: events, characters of their words, and the pixels for so few: what a phone shows without scrolling
+#: events, characters of their words, and the pixels for so few: no scrolling on a phone
 FEW, BRIEF, NARROW = 6, 28, 520
 _CLASS = {OK: "ok", FAIL: "fail"}
 

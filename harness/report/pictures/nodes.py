@@ -96,6 +96,15 @@ def _draw(beside: Beside, lanes: Mapping[str, list[tuple[Event, str]]], id: str)
     return drawing
 
 
+def _label(event: Event) -> str:
+    """A line in a few words: "put of 4.39", "put of 4.39, hint for n3", "hint for n3 deleted"."""
+    target = event.get("hint_for")
+    if "why" not in event and target:
+        return f"hint for {target} {event['event']}"
+    request = f" of {event['request']}" if event.get("request") else ""
+    return f"{mechanism(event)}{request}" + (f", hint for {target}" if target else "")
+
+
 def _lane(
     drawing: Drawing, marks: Sequence[tuple[float, Event, str]], y: float, began: int
 ) -> None:
@@ -103,9 +112,7 @@ def _lane(
     free = [float(GUTTER - 20)] * 2
     for x, event, state in marks:
         when = f"{(event.get('mono', 0) - began) / 1e9:.3f} s"
-        kept = f" for {event['hint_for']}" if event.get("hint_for") else ""
-        request = f" of {event['request']}" if event.get("request") else ""
-        label = short(f"{mechanism(event)}{kept}{request}", 26)
+        label = short(_label(event), 26)
         holds = listed([str(dot) for dot in event.get("holds") or ()])
         drawing.circle(x, y, 6, cls[state], f"{when}: {label}; holds {short(holds, 200)}")
         width = len(label) * 7.0
