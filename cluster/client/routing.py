@@ -57,6 +57,9 @@ class Endpoint:
 
     async def connection(self, deadline: float) -> Connection:
         """Raises Unreachable, at `deadline` (loop time) at the latest; Closed."""
+        known = self._connection
+        if known is not None and not known.closed and not self._closed:
+            return known  # nothing to wait for, as nearly always
         try:
             async with asyncio.timeout_at(deadline), self._dialling:
                 self._check_open()

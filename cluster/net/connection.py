@@ -149,16 +149,17 @@ class Connection:
 
     async def _ask(self, question: Callable[[int], Question], timeout: float) -> tuple[Answer, int]:
         """The same, with when it arrived (0: not known)."""
-        rid = next(self._rids)
-        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        rid, loop = next(self._rids), asyncio.get_running_loop()
+        future: asyncio.Future[Message] = loop.create_future()
         if self.closed:
             raise failure("unreachable", "the connection was closed", self.node)
         asked = question(rid)
+        # asyncio.timeout does the same in more steps, which every request would pay for
+        timer = loop.call_later(timeout, _time_is_up, future)
         try:
             self._conversation.send(asked)
             self._conversation.waiting[rid] = future
-            async with asyncio.timeout(timeout):
-                answer = await future
+            answer = await future
         except WireError as error:
             raise failure(_too_large(asked), str(error), self.node) from error
         except TimeoutError:
@@ -166,6 +167,7 @@ class Connection:
         except ConnectionError as error:
             raise failure("disconnected", str(error), self.node) from error
         finally:
+            timer.cancel()
             self._conversation.waiting.pop(rid, None)
             arrived = self._conversation.arrived.pop(rid, 0)
         if isinstance(answer, Refusal):
@@ -211,6 +213,12 @@ class Connection:
     def close(self) -> None:
         """What is under way ends as "disconnected"."""
         self._conversation.close("closed by this client")
+
+
+def _time_is_up(answer: asyncio.Future[Message]) -> None:
+    """No answer has come in time."""
+    if not answer.done():
+        answer.set_exception(TimeoutError())
 
 
 def _too_large(question: Question) -> str:

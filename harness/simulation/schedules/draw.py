@@ -15,6 +15,8 @@ from dynamesis.harness.nemesis.packages import FaultContext, Impossible
 from dynamesis.harness.simulation.schedules.drawn_faults import draw_faults
 from dynamesis.harness.simulation.schedules.features import (
     HASTY,
+    KEYS,
+    KEYS_OF_ONE_COPY,
     MANY_KEYS,
     MANY_NODES,
     MANY_NODES_SHARE,
@@ -37,17 +39,21 @@ from dynamesis.workloads.delete import DELETE
 from dynamesis.workloads.outside import outside
 
 #: A change of it changes what every token means (token.py).
-VERSION = 6
+VERSION = 7
 #: How often another drawing is tried, where one makes no sense.
 _TRIES = 40
 #: s of load
 _SHORTEST, _LONGEST = 1.5, 6.0
 #: How many operations: mostly few, since a schedule costs what they cost; but what goes wrong in a
-#: short while only is met where many are under way.
-_FEW, _MANY, _CROWDED = (20, 90), (110, 250), 0.3
-#: How likely clocks are wrong where the last writer wins, beside what else they are; and how likely
-#: processes are killed where nodes acknowledge from memory.
-_DATED, _FORGOTTEN = 0.4, 0.5
+#: short while only is met where many are under way. They are cheap where a key has one copy, and
+#: of what a node keeps or moves for another more is there then.
+_FEW, _MANY, _CROWDED, _CROWDED_ONE_COPY = (20, 90), (110, 250), 0.3, 0.5
+#: How likely clocks are wrong where the last writer wins, beside what else they are; how likely
+#: processes are killed where nodes acknowledge from memory; and how likely the membership changes
+#: where a key has one copy, which then moves, while something else is wrong.
+_DATED, _FORGOTTEN, _MOVED = 0.4, 0.5, 0.7
+#: What else, and how likely each is: most of what is kept for a node is there while it is down.
+_BESIDE = {"kill": 4, "link": 2, "cut": 1, "pause": 1}
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,12 @@ def _liked(draws: RandomStream, workload: Workload, context: FaultContext) -> tu
     """The families without which what this workload and cluster risk is hardly met."""
     dated = workload.lww and draws.chance(_DATED)
     forgotten = context.buffered and context.w > 1 and draws.chance(_FORGOTTEN)
-    return (("clock",) if dated else ()) + (("kill",) if forgotten else ())
+    moved = context.n == 1 and context.anti_entropy and draws.chance(_MOVED)
+    return (
+        (("clock",) if dated else ())
+        + (("kill",) if forgotten else ())
+        + (("membership", draws.weighted(_BESIDE)) if moved else ())
+    )
 
 
 def _workload(draws: RandomStream, names: tuple[str, ...] | None) -> Workload:
@@ -131,7 +142,8 @@ def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
     share = draws.weighted(SHARES)
     option = tuned(draws, workload, share)
     deletes = workload is DELETE or any(each.startswith("deletes=") for each in option)
-    operations = draws.magnitude(*(_MANY if draws.chance(_CROWDED) or crowd else _FEW))
+    crowded = draws.chance(_CROWDED if n > 1 else _CROWDED_ONE_COPY)
+    operations = draws.magnitude(*(_MANY if crowded or crowd else _FEW))
     limit = draws.magnitude(_SHORTEST, _LONGEST)
     many = workload.name in MANY_KEYS
     name = workload.name if workload.name in EVERY else None
@@ -148,7 +160,7 @@ def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
         time_limit=round(limit, 1),
         rate=round(operations / limit, 1),
         concurrency=2 * MANY_NODES if crowd else draws.between(2, 8),
-        keys=1 if many or crowd else draws.weighted({1: 2, 2: 3, 3: 3, 5: 2, 10: 1, 20: 1}),
+        keys=1 if many or crowd else draws.weighted(KEYS if n > 1 else KEYS_OF_ONE_COPY),
         param=params(draws, nodes, n, share, deletes),
         option=option,
     )

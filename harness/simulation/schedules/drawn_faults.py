@@ -14,15 +14,17 @@ from dynamesis.harness.worlds.extensions import outside_nemesis
 _FAULTS = {1: 2, 2: 5, 3: 5, 4: 8}
 #: s that one lasts, and s between two of one family
 _LENGTH, _PAUSE = (0.06, 2.5), 0.1
-#: How likely one lasts for a good part of the load instead, and which part.
-_LONG, _PART = 0.3, (0.3, 0.7)
+#: How likely one lasts for a good part of the load instead, how likely where the membership changes
+#: too, and which part.
+_LONG, _LONG_BESIDE, _PART = 0.3, 0.7, (0.3, 0.7)
 #: How likely a schedule's faults keep to one machine, as most real ones do, and how often one that
 #: does not is drawn again.
 _ONE_MACHINE, _AGAIN = 0.5, 3
 #: How likely a fault begins close to where an earlier one begins or ends, and how close (s): what
 #: one leaves behind is soon mended. And how likely one that does not begins while another lasts:
-#: what one brings about may be there only as long.
-_CLOSE, _DISTANCE, _INSIDE = 0.4, 0.25, 0.35
+#: what one brings about may be there only as long. A change of the membership does so more often:
+#: it soon ends by itself, and what it may lose is on its way only as long.
+_CLOSE, _DISTANCE, _INSIDE, _CHANGE_INSIDE = 0.4, 0.25, 0.35, 0.7
 #: How likely each family is in one schedule: one of these shares.
 _FAMILY_SHARES = {0.15: 2, 0.3: 4, 0.45: 2}
 #: Families of which a part of that is enough: few promises rest on clocks, and none on load.
@@ -42,8 +44,8 @@ def draw_faults(
     liked: tuple[str, ...],
     limit: float,
 ) -> tuple[Event, ...]:
-    """One to four faults, of some of the families, those that are `liked` among them, and some of
-    their members."""
+    """One to four faults, of some of the families, and some of their members; the first of them of
+    those that are `liked`."""
     chosen = _members(draws, context, names, liked)
     if not chosen:
         return ()
@@ -51,14 +53,18 @@ def draw_faults(
     machine = context.forgetful if draws.chance(_ONE_MACHINE) else None
     free: dict[str, float] = {}
     intervals: list[FaultInterval] = []
-    for _ in range(4 * count):
+    every, first = list(chosen.values()), [chosen[name] for name in liked if name in chosen]
+    drawn = [_acts(draws, context, [each], machine) for each in first]
+    drawn += [_acts(draws, context, every, machine) for _ in range(4 * count - len(first))]
+    drawn[:count] = sorted(drawn[:count], key=_is_change)
+    long = _LONG_BESIDE if any(map(_is_change, drawn[:count])) else _LONG
+    for member, acts in drawn:
         if len(intervals) >= count:
             break
-        member, acts = _acts(draws, context, chosen, machine)
-        start = max(_start(draws, intervals, limit), free.get(member.family, 0.0))
+        start = max(_start(draws, intervals, limit, member), free.get(member.family, 0.0))
         if start > 0.85 * limit:
             continue
-        length = _length(draws, limit) / len(acts)
+        length = _length(draws, limit, long) / len(acts)
         for fault in acts:
             intervals.append(_interval(start, length, member, fault))
             start += length * (1 + member.gap)
@@ -89,16 +95,26 @@ def _hits(fault: FaultValue, machine: str) -> bool:
     return machine in getattr(fault, "nodes", ())
 
 
-def _length(draws: RandomStream, limit: float) -> float:
-    """s that a fault lasts."""
-    if draws.chance(_LONG):
+def _length(draws: RandomStream, limit: float, long: float) -> float:
+    """s that a fault lasts: as likely as `long` for a good part of the load."""
+    if draws.chance(long):
         return draws.uniform(*_PART) * limit
     return min(draws.magnitude(*_LENGTH), 0.6 * limit)
 
 
-def _start(draws: RandomStream, earlier: list[FaultInterval], limit: float) -> float:
+def _is_change(drawn: tuple[Member, list[FaultValue]]) -> bool:
+    """Whether it changes the membership: such come last, when what they may meet is known."""
+    return drawn[0].lasts
+
+
+def _start(
+    draws: RandomStream, earlier: list[FaultInterval], limit: float, member: Member
+) -> float:
     """s after the load began: anywhere, or close to where another fault begins or ends, or while
     one lasts."""
+    if earlier and member.lasts and draws.chance(_CHANGE_INSIDE):
+        other = draws.choice(earlier)
+        return draws.uniform(other.start / 1000, other.stop / 1000)
     if earlier and draws.chance(_CLOSE):
         other = draws.choice(earlier)
         at = draws.choice((other.start, other.stop)) / 1000
@@ -115,7 +131,7 @@ def _interval(start: float, length: float, member: Member, fault: FaultValue) ->
 
 def _members(
     draws: RandomStream, context: FaultContext, names: tuple[str, ...], liked: tuple[str, ...]
-) -> list[list[Member]]:
+) -> dict[str, list[Member]]:
     """Some members of some packages, by family, each as often as its weight; none for `none`."""
     own = _own(names)
     able = [name for name in names if name == "none" or _able(name, context, own)]
@@ -126,8 +142,11 @@ def _members(
     some = [*(some or [draws.choice(able)]), *liked]
     picked = [name for name in dict.fromkeys(some) if name != "none"]
     families = possible(picked, context, own) if picked else {}
-    members = [draws.some(each, 0.5) for each in families.values()]
-    return [[member for member in each for _ in range(member.weight)] for each in members]
+    members = {family: draws.some(each, 0.5) for family, each in families.items()}
+    return {
+        family: [member for member in each for _ in range(member.weight)]
+        for family, each in members.items()
+    }
 
 
 def _able(name: str, context: FaultContext, own: dict[str, Package]) -> bool:

@@ -32,6 +32,10 @@ WORKLOADS: dict[str, int] = {
     "crowded": 1,
     "large-values": 1,
 }
+#: How many keys; more of those with one copy each: what moves, or is kept for a node that is away,
+#: is a part of the keys then, and another part on each node.
+KEYS: dict[int, int] = {1: 2, 2: 3, 3: 3, 5: 2, 10: 1, 20: 1}
+KEYS_OF_ONE_COPY: dict[int, int] = {1: 1, 2: 1, 3: 2, 5: 4, 10: 3, 20: 1}
 #: Workloads that make so many keys of one that one is enough, and that are slow with more.
 MANY_KEYS = ("bulk", "crowded")
 #: n, r, w

@@ -7,6 +7,7 @@ from statistics import median
 
 import pytest
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
+from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.usage.exits import UsageError
 
 SEEDS = range(150)
@@ -38,6 +39,32 @@ def test_a_swarm_leaves_features_out_and_misses_none() -> None:
         *("cut", "link", "kill", "pause", "wipe", "disk", "clock", "load", "membership")
     }
     assert all(count < 200 for count in families.values())
+
+
+def test_what_has_one_copy_moves_while_something_else_is_wrong() -> None:
+    """Of schedules with one copy of each key about half change the membership; most of these
+    changes begin while another fault lasts."""
+    drawn = [draw(seed) for seed in range(400)]
+    one_copy = [each for each in drawn if each.spec.n == 1]
+    changing = [each for each in one_copy if _changes(each)]
+    assert len(changing) >= 0.45 * len(one_copy)
+    beside = [each for each in changing if len(_changes(each)) < each.fault_count]
+    within = [each for each in beside if any(_lasts_at(each, at) for at in _changes(each))]
+    assert len(within) >= 0.6 * len(beside)
+
+
+def _changes(schedule: SimulatedSchedule) -> list[int]:
+    """When the membership changes, ms."""
+    return [event.at for event in schedule.faults if event.f == "start-membership"]
+
+
+def _lasts_at(schedule: SimulatedSchedule, at: int) -> bool:
+    """Whether a fault lasts at this time."""
+    lasting = 0
+    for event in schedule.faults:
+        if event.at <= at and not event.f.endswith("-membership"):
+            lasting += 1 if event.f.startswith("start-") else -1
+    return lasting > 0
 
 
 def test_a_swarm_keeps_to_what_is_wanted() -> None:
