@@ -108,11 +108,13 @@ class NodeServer:
         self._intact = clone_detection.renew(self._engine, config.data)
         alone = params.durability == "each"
         self._memory = Memory(self._loop, params.max_request_bytes // _FLOOD)
-        self._committer = Committer(self._engine, self._loop, self.post_all, alone)
+        self._events: deque[Event] = deque()
+        # what an engine that does not block has stored is known while an event is being handled
+        report = self.post_all if self._engine.blocking else self._events.extend
+        self._committer = Committer(self._engine, self._loop, report, alone)
         self._held.callback(self._committer.close)
         entropy = int.from_bytes(os.urandom(8), "big")
         self._core = make_core(params, self._engine, entropy)
-        self._events: deque[Event] = deque()
         self._handling = False
         self._over = False
         timers = Timers(self._loop, self.post)

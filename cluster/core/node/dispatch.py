@@ -67,8 +67,6 @@ Reply = Callable[[Any], None]
 class Abandoned(Protocol):
     """A client's request in progress."""
 
-    def start(self) -> None: ...
-
     def abandon(self) -> None:
         """The client has gone."""
 
@@ -220,14 +218,14 @@ class Dispatch:
             return
         node.admission.enter(0)
         respond = self._enter("get", get, 0)
-        primaries = self.usual.primaries(get.key) if usual and self.usual is not None else None
-        request: Abandoned
-        if primaries is None:
-            request = node.get_request(node.services, get, respond)
+        primaries = self.usual.primaries(get.key) if usual and self.usual else None
+        mine = self._open.setdefault(self._channel, {})
+        if primaries is None or self.usual is None:
+            general = mine[get.rid] = node.get_request(node.services, get, respond)
+            general.start()
         else:
-            request = UsualGet(node.services, get, respond, primaries)
-        self._open.setdefault(self._channel, {})[get.rid] = request
-        request.start()
+            request = mine[get.rid] = UsualGet(node.services, get, respond, primaries)
+            request.start(self.usual)
 
     def _put(self, put: Put, hops: int) -> None:
         node, size = self._node, len(put.value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from dynamesis.cluster.core.node.usual_replica import UsualReplica
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
     Get,
@@ -19,6 +20,7 @@ from dynamesis.cluster.core.protocol.messages import (
     ReplicaGetReply,
     State,
 )
+from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.requests.coordinator import Services
 from dynamesis.cluster.core.requests.get import GetRequest
 from dynamesis.cluster.core.runtime.request_dedup import Respond
@@ -59,25 +61,40 @@ class UsualGet:
         self._left = len(primaries)
         self._repairs = services.takes_part()
 
-    def start(self) -> None:
+    def start(self, ways: UsualReplica) -> None:
         s, key = self._s, self._get.key
         s.barriers.enter(key)
         self._deadline = s.runtime.after(s.params.request_timeout, self._expire)
         me, runtime, timeout = s.node, s.runtime, s.usual_timeout()
         if timeout and s.params.r > 1:  # the own answer is not enough, so it may come last
             rid = runtime.sequence = runtime.sequence + 1
-            others = [peer for peer in self._primaries if peer != me]
+            others = list(self._primaries)
+            if me in others:
+                others.remove(me)
             runtime.ask_all(others, rid, ReplicaGet(rid, key, None), timeout, self._outcome)
             if len(others) < self._left:
-                s.replica.get(key, None, partial(self._received, me))
+                self._own(ways)
             return
         for peer in self._primaries:
             if peer == me:
-                s.replica.get(key, None, partial(self._received, peer))
+                self._own(ways)
             else:
                 rid = runtime.sequence = runtime.sequence + 1
                 wait = timeout or s.replica_timeout(peer)
                 runtime.ask_all([peer], rid, ReplicaGet(rid, key, None), wait, self._outcome)
+
+    def _own(self, ways: UsualReplica) -> None:
+        """What this node has itself."""
+        s, key = self._s, self._get.key
+        try:
+            record = ways.durable(key)
+        except ReadFailed:
+            self._received(s.node, None, "storage-read", False)
+            return
+        if record is None:
+            s.replica.get(key, None, partial(self._received, s.node))
+        else:
+            self._received(s.node, record.state, None, s.replica.durable)
 
     def _outcome(self, peer: str, outcome: Answer | Failure) -> None:
         if type(outcome) is ReplicaGetReply:

@@ -83,7 +83,8 @@ class UsualPut:
         row = ways.row(put.key)
         if row is None or objects.damaged:
             return False
-        old = objects.outlines.small(row) or ways.large(row, context)
+        outlines = objects.outlines
+        old = outlines.young.get(row) or outlines.old.get(row) or ways.large(row, context)
         # what is left where the context covers all of it; None where something of it stays
         known = None if old is None else clock.replaced(context, old.state)
         try:
@@ -136,7 +137,8 @@ class UsualPut:
         self._left = len(self._primaries) - 1
         if self._left:
             self._send_copies()
-        self._progress()
+        if not self._left or s.params.w == 1:
+            self._progress()
 
     def _send_copies(self) -> None:
         s, put, me, runtime = self._s, self._put, self._s.node, self._s.runtime
@@ -159,17 +161,25 @@ class UsualPut:
             self._got.append((peer, outcome.durable))
             self._durable += outcome.durable
             self._left -= 1
-            self._progress()
+            if self._answered:
+                if not self._left:
+                    self._leave()
+            else:
+                self._progress()
         else:
             self._turn_general().acknowledged(peer, outcome)
 
     def _progress(self) -> None:
-        s, last = self._s, not self._left
-        if last:
-            s.barriers.leave(self._put.key)
-        if not self._answered and len(self._got) >= s.params.w:
+        if len(self._got) >= self._s.params.w:
             self._answer()
-        if last and self._answered:
+        if not self._left:
+            self._leave()
+
+    def _leave(self) -> None:
+        """All have answered."""
+        s = self._s
+        s.barriers.leave(self._put.key)
+        if self._answered:
             s.admission.leave(len(self._put.value))
 
     def _answer(self) -> None:

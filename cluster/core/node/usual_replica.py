@@ -5,7 +5,7 @@ Usual is: this node owns the key, holds no hint for it, no row is damaged; what 
 durable before it is acknowledged; versions are dotted version vectors and siblings stay; and a
 copy that comes follows on the record that is here. Whatever is not so goes to the general
 machine (dispatch, replica, record_table), of which this is the abridgement: the same states,
-log lines, effects, and order of effects (tests/core/test_short_ways.py). A node with a planted
+log lines, effects, and order of effects (tests/core/test_usual_cases.py). A node with a planted
 bug has no short way, so that the bug acts.
 """
 
@@ -74,8 +74,9 @@ class UsualReplica:
         if self._node.placement is not self._view:
             self._look_at_placement()
         rows = self._rows
-        if key in rows:
-            return rows[key]
+        known = rows.get(key)
+        if known is not None or key in rows:
+            return known
         if not 0 < len(key) <= self._max_key:
             return None
         partition = partition_of(key, self._partitions)
@@ -107,11 +108,8 @@ class UsualReplica:
 
     def get(self, channel: int, asked: ReplicaGet) -> bool:
         """Show the one record of a key, which is durable."""
-        row = self.row(asked.key) if asked.hint_for is None else None
-        if row is None or row in self._pending or self._hints.targets(asked.key):
-            return False
         try:
-            record = self.objects.get(row)
+            record = self.durable(asked.key) if asked.hint_for is None else None
         except ReadFailed:
             return False
         if record is None:
@@ -119,6 +117,14 @@ class UsualReplica:
         answer = ReplicaGetReply(asked.rid, record.state, None, self._durable)
         self._runtime.effects.append(Reply(channel, answer))
         return True
+
+    def durable(self, key: Key) -> Record | None:
+        """The record of a key that this node is to hold, where that is all that is here of it, and
+        durable; None otherwise. Raises ReadFailed."""
+        row = self.row(key)
+        if row is None or row in self._pending or self._hints.targets(key):
+            return None
+        return self.objects.get(row)
 
     def put(self, channel: int, peer: str | None, asked: ReplicaPut) -> bool:
         """Store a copy that follows on the record here."""
@@ -128,7 +134,8 @@ class UsualReplica:
         row = self.row(asked.key)
         if row is None or asked.why != "put" or self.objects.damaged:
             return False
-        old = self.objects.outlines.small(row) or self.replaced(row, asked.state)
+        outlines = self.objects.outlines
+        old = outlines.young.get(row) or outlines.old.get(row) or self.replaced(row, asked.state)
         if old is None:
             return False
         state = followed(old.state, asked.state)

@@ -38,7 +38,7 @@ class Latencies:
         self._slot_ends = SLOT
 
     def record(self, now: float, seconds: float) -> None:
-        at = bucket(seconds)
+        at = bisect_left(BOUNDS, seconds, 0, _BUCKETS - 1)  # as `bucket`
         if now >= self._slot_ends:
             self._turn(now)
         self._slots[self._slot % SLOTS][at] += 1

@@ -84,9 +84,7 @@ class Tree:
 
     def _fold(self, branch: int) -> int:
         raw = self._leaves[branch * WIDTH : (branch + 1) * WIDTH].tobytes()
-        if raw == _EMPTY:
-            return 0
-        return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
+        return 0 if raw == _EMPTY else int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
 
     def root(self) -> int:
         """One hash for the whole partition; 0 for an empty one."""

@@ -43,9 +43,10 @@ class Outlines(Generic[Small]):
 
     def __init__(self) -> None:
         self.of_rows: dict[Row, Outline] = {}
-        #: small records: those stored since the last turn of generations, and those before
-        self._young: dict[Row, Small] = {}
-        self._old: dict[Row, Small] = {}
+        #: small records: those stored since the last turn of generations, and those before; of
+        #: both the younger one counts
+        self.young: dict[Row, Small] = {}
+        self.old: dict[Row, Small] = {}
 
     def __len__(self) -> int:
         return len(self.of_rows)
@@ -60,23 +61,23 @@ class Outlines(Generic[Small]):
 
     def keep_small(self, row: Row, record: Small) -> None:
         """The row is stored as this small record now."""
-        young = self._young
+        young = self.young
         if len(young) >= YOUNG and row not in young:
-            self._old, self._young = young, {}
-            young = self._young
+            self.old, self.young = young, {}
+            young = self.young
         young[row] = record
         if self.of_rows:
             self.of_rows.pop(row, None)
 
     def small(self, row: Row) -> Small | None:
         """The record of a row, if it is small and was stored lately; None otherwise."""
-        return self._young.get(row) or self._old.get(row)
+        return self.young.get(row) or self.old.get(row)
 
     def drop(self, row: Row) -> None:
         """The row changed, or is about to."""
         self.of_rows.pop(row, None)
-        self._young.pop(row, None)
-        self._old.pop(row, None)
+        self.young.pop(row, None)
+        self.old.pop(row, None)
 
     def of(self, row: Row, known: Container[str]) -> Outline | None:
         """The outline of a row to be replaced by a state that knows these actors; None where there

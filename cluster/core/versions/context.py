@@ -76,6 +76,11 @@ class Contexts:
         self._remember(key, token, seen)
         return seen
 
+    @property
+    def remembered(self) -> int:
+        """How many keys have a token that is known again."""
+        return len(self._last)
+
     def _remember(self, key: Key, token: bytes, seen: SeenVersions) -> None:
         last = self._last
         if len(last) >= _REMEMBERED and key not in last:
