@@ -191,7 +191,7 @@ def test_load_drivers_perform_and_log(call: Call) -> None:
 
 def test_two_concurrent_ones_do_not_disturb_each_other(start: Start) -> None:
     arguments = ("test", "--workload", "register", "--nemesis", "kill.one", *SMALL,
-                 "--time-limit", "2s")  # fmt: skip
+                 "--time-limit", "4s")  # fmt: skip
     runs = [start(*arguments, "--seed", str(seed)) for seed in (1, 2)]
     assert [run.wait() for run in runs] == [0, 0], [run.printed() for run in runs]
     assert runs[0].results() != runs[1].results()

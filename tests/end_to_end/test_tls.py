@@ -33,7 +33,7 @@ def certificates(tmp_path: Path) -> Path:
 
 def test_a_whole_test_is_encrypted(start: Start, certificates: Path) -> None:
     run = start("test", "--workload", "register", "--nemesis", "kill.one", "--links", "embedded",
-                "--nodes", "3", "--time-limit", "3s", "--seed", "3",
+                "--nodes", "3", "--time-limit", "5s", "--seed", "3",
                 "--tls", str(certificates))  # fmt: skip
     assert run.wait() == 0, run.printed()
     assert json.loads((run.results() / "test.json").read_text())["tls"] is True

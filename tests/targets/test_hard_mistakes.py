@@ -11,7 +11,7 @@ import pytest
 from dynamesis.harness.processes.watchdog import MARK, marked
 
 import dynamesis
-from tests.targets.mistaken import refused, target
+from tests.targets.mistaken import notice_soon, refused, target
 
 pytestmark = pytest.mark.cluster
 CLIENT = """
@@ -108,8 +108,13 @@ def test_a_client_for_all_threads_together(
     ],
 )
 def test_a_method_that_would_never_come_back(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str, complaint: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    complaint: str,
 ) -> None:
+    notice_soon(monkeypatch)
     shown = refused(tmp_path, capsys, f"import time\nclass Mine(Kv):\n    {method}\n")
     assert complaint in shown
     if "blocked" in complaint:
@@ -156,8 +161,9 @@ def test_a_prepare_that_waits_for_ever_ends_with_the_boot(
     ],
 )
 def test_what_a_client_does_costs_its_operation_alone(
-    tmp_path: Path, text: str, reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
 ) -> None:
+    notice_soon(monkeypatch)
     result = dynamesis.run_test(
         target=target(tmp_path, text), nemesis=["none"], time_limit=2, links="embedded",
         keys=1, concurrency=2, store=tmp_path / "store",
