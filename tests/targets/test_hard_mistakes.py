@@ -11,6 +11,7 @@ import pytest
 from dynamesis.harness.processes.watchdog import MARK, marked
 
 import dynamesis
+from tests.enough import run_enough
 from tests.targets.mistaken import notice_soon, refused, target
 
 pytestmark = pytest.mark.cluster
@@ -226,9 +227,9 @@ def test_a_node_that_becomes_a_daemon_is_named_and_ended(
 
 def test_what_a_node_leaves_in_another_session_ends_with_it(tmp_path: Path) -> None:
     """The start script waits for a server in a session of its own: a kill takes both."""
-    result = dynamesis.run_test(
-        target=target(tmp_path, DAEMON.format(then="wait; ")),
-        nemesis=["kill.one"], time_limit=6, links="embedded", seed=3, store=tmp_path / "store",
+    result = run_enough(
+        tmp_path / "store", 6, target=target(tmp_path, DAEMON.format(then="wait; ")),
+        nemesis=["kill.one"], links="embedded", seed=3,
     )  # fmt: skip
     assert "did not take effect" not in result.explain()
     assert result.verdict is dynamesis.Verdict.VALID, result.explain()
