@@ -134,7 +134,11 @@ def files(place: str) -> list[Path]:
     """Those of a glob, or the modules of a folder."""
     path = ROOT / place
     found = path.rglob("*.py") if path.is_dir() else ROOT.glob(place)
-    return sorted(each for each in found if each.is_file() and each != Path(__file__))
+    return sorted(
+        each
+        for each in found
+        if each.is_file() and each != Path(__file__) and each.parent.name != "__pycache__"
+    )
 
 
 def lines_with_retired_words(path: Path) -> Iterator[str]:

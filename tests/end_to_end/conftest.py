@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.command_line import command_line
+from tests.enough import TIMES, TOO_LITTLE
 
 #: the matrix of a campaign of which the one half is invalid and the other valid
 PLANTED_AND_CLEAN = """
@@ -145,6 +146,16 @@ class Run(Command):
 
 Start = Callable[..., Run]
 Call = Callable[..., Inside]
+
+
+def long_enough(begin: Start | Call, seconds: int, *arguments: str) -> Run | Inside:
+    """A `dynamesis test` that has ended, with a load of so many seconds; a longer one where a
+    busy machine left too little of it to judge."""
+    for times in TIMES:
+        run = begin("test", *arguments, "--time-limit", f"{times * seconds}s")
+        if run.wait() != 3 or TOO_LITTLE not in run.printed():
+            break
+    return run
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import Call, Command
+from tests.end_to_end.conftest import Call, Command, long_enough
 
 BUGS = Path(__file__).with_name("bugs") / "evidence.py"
 SMALL = ("--workload", "register", "--nodes", "3", "--keys", "4")
@@ -43,8 +43,10 @@ def test_faults_that_leave_nothing_acknowledged_make_the_verdict_unknown(
     assert [fault["took_effect"] for fault in judged["faults"]] == [True]
 
 
+@pytest.mark.cluster
 def test_a_load_of_300_ms_is_too_little(call: Call) -> None:
-    run = call("test", *SIMULATED, "--nemesis", "none", "--time-limit", "300ms",
+    """On processes: the floor of a test in virtual time is lower."""
+    run = call("test", *SMALL, "--links", "direct", "--nemesis", "none", "--time-limit", "300ms",
                "--seed", "1")  # fmt: skip
     assert run.wait() == 3, run.printed()
     assert "the floor is 50 operations and 20 writes" in run.printed()
@@ -52,8 +54,8 @@ def test_a_load_of_300_ms_is_too_little(call: Call) -> None:
 
 @pytest.mark.cluster
 def test_a_valid_verdict_shows_what_it_rests_on(call: Call) -> None:
-    run = call("test", *SMALL, "--links", "direct", "--nemesis", "kill.one", "--time-limit", "3s",
-               "--seed", "2")  # fmt: skip
+    run = long_enough(call, 4, *SMALL, "--links", "direct", "--nemesis", "kill.one",
+                      "--seed", "2")  # fmt: skip
     assert run.wait() == 0, run.printed()
     judged = results(run)["evidence"]
     (line,) = (line for line in run.printed().splitlines() if line.startswith("  evidence: "))

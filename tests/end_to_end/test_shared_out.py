@@ -10,18 +10,22 @@ import signal
 
 import pytest
 
-from tests.end_to_end.conftest import Call, Run, Start
+from tests.end_to_end.conftest import Call, Run, Start, long_enough
 
 pytestmark = pytest.mark.cluster
 
 
-def driven(start: Start, *arguments: str, seconds: str = "3s") -> Run:
-    return start("test", "--workload", "register", "--links", "direct", "--nodes", "3",
-                 "--drivers", "2", "--seed", "5", "--time-limit", seconds, *arguments)  # fmt: skip
+DRIVEN = ("--workload", "register", "--links", "direct", "--nodes", "3", "--drivers", "2",
+          "--seed", "5")  # fmt: skip
+
+
+def driven(start: Start) -> Run:
+    """One that is ended from outside."""
+    return start("test", *DRIVEN, "--nemesis", "none", "--time-limit", "60s")
 
 
 def test_both_drivers_load_a_sound_cluster_and_it_is_valid(start: Start) -> None:
-    run = driven(start, "--nemesis", "kill.one")
+    run = long_enough(start, 3, *DRIVEN, "--nemesis", "kill.one")
     assert run.wait() == 0, run.printed()
     assert not list(run.results().glob("history-driver-*"))
     history = run.history()
@@ -39,13 +43,14 @@ def test_both_drivers_load_a_sound_cluster_and_it_is_valid(start: Start) -> None
 
 
 def test_a_planted_bug_is_found(start: Start) -> None:
-    run = driven(start, "--nemesis", "none", "--bug", "merged-clock-siblings", seconds="2s")
+    bug = ("--bug", "merged-clock-siblings")
+    run = long_enough(start, 2, *DRIVEN, "--nemesis", "none", *bug)
     assert run.wait() == 1, run.printed()
     assert "false-sibling" in run.printed()
 
 
 def test_a_driver_that_is_killed_ends_the_test_by_name(start: Start) -> None:
-    run = driven(start, "--nemesis", "none", seconds="60s")
+    run = driven(start)
     run.until(lambda: "seed " in run.printed() and _loaded(run), "answers")
     pid = min(_drivers(run))
     os.kill(pid, signal.SIGKILL)
@@ -56,7 +61,7 @@ def test_a_driver_that_is_killed_ends_the_test_by_name(start: Start) -> None:
 
 
 def test_a_killed_harness_leaves_parts_that_are_judged(start: Start, call: Call) -> None:
-    run = driven(start, "--nemesis", "none", seconds="60s")
+    run = driven(start)
     run.until(lambda: "seed " in run.printed() and _loaded(run), "answers")
     still = call("check", str(run.results()))
     assert still.wait() == 2

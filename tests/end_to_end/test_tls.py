@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Call, Start
+from tests.end_to_end.conftest import Call, Start, long_enough
 
 pytestmark = pytest.mark.cluster
 
@@ -32,9 +32,9 @@ def certificates(tmp_path: Path) -> Path:
 
 
 def test_a_whole_test_is_encrypted(start: Start, certificates: Path) -> None:
-    run = start("test", "--workload", "register", "--nemesis", "kill.one", "--links", "embedded",
-                "--nodes", "3", "--time-limit", "3s", "--seed", "3",
-                "--tls", str(certificates))  # fmt: skip
+    run = long_enough(start, 4, "--workload", "register", "--nemesis", "kill.one", "--links",
+                      "embedded", "--nodes", "3", "--seed", "3",
+                      "--tls", str(certificates))  # fmt: skip
     assert run.wait() == 0, run.printed()
     assert json.loads((run.results() / "test.json").read_text())["tls"] is True
     for log in (run.results() / "nodes").glob("*/config.json"):

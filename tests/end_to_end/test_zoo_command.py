@@ -28,6 +28,7 @@ def test_a_bug_is_caught_and_its_pair_is_not(start: Start) -> None:
     assert (folder / "index.html").exists()
 
 
+@pytest.mark.nightly
 def test_what_escapes_is_reported_with_exit_code_1(start: Start) -> None:
     """A load too short for clocks of ten actors: nothing is reported that was not seen."""
     run = start("zoo", "--only", "prune-clock", "--seeds", "1", "--jobs", "2",

@@ -37,7 +37,7 @@ class Club(Target):
     def command(self, node: NodeSite, site: Site) -> Command:
         first = site.nodes[0]
         at = "-" if node.name == first else "{}:{}".format(*site.dials(node.name, first))
-        return Command([sys.executable, SERVER, node.name, node.ports["client"], at])
+        return Command([sys.executable, "-IS", SERVER, node.name, node.ports["client"], at])
 
     async def prepare(self, site: Site) -> None:
         for name in site.nodes:

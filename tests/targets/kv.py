@@ -67,7 +67,7 @@ class Kv(Target):
             host, port = site.dials(node.name, first)
             primary = f"{host}:{port}"
         where = [node.name, node.ports["client"], node.data, primary]
-        return Command([sys.executable, SERVER, *map(str, where), *self.more])
+        return Command([sys.executable, "-IS", SERVER, *map(str, where), *self.more])
 
     def client(self, site: Site) -> Client:
         return KvClient()

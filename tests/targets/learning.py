@@ -19,7 +19,7 @@ class Keeps(Spread):
 
     def command(self, node: NodeSite, site: Site) -> Command:
         peers = site.peers(node.name)
-        return Command([sys.executable, SERVER, node.ports["client"], self.how, *peers])
+        return Command([sys.executable, "-IS", SERVER, node.ports["client"], self.how, *peers])
 
 
 class Learns(Keeps):
@@ -31,4 +31,4 @@ class Careless(Keeps):
 
     def command(self, node: NodeSite, site: Site) -> Command:
         peers = [site.node[peer].address() for peer in site.nodes if peer != node.name]
-        return Command([sys.executable, SERVER, node.ports["client"], self.how, *peers])
+        return Command([sys.executable, "-IS", SERVER, node.ports["client"], self.how, *peers])

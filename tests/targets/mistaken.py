@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from dynamesis.harness.cli.app import run as command
+from dynamesis.harness.processes import loop_guard
 
 HERE = Path(__file__).parent
 BEGIN = f"""
@@ -15,6 +16,11 @@ from dynamesis import Target
 from dynamesis.targets import BlockingClient, Command, ok
 from kv import Kv, KvClient
 """
+
+
+def notice_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that blocks the event loop is interrupted after 1 s, not 5."""
+    monkeypatch.setattr(loop_guard, "FIRST", 1.0)
 
 
 def target(tmp_path: Path, body: str) -> str:

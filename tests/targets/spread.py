@@ -31,7 +31,7 @@ class Spread(Target):
 
     def command(self, node: NodeSite, site: Site) -> Command:
         peers = site.peers(node.name)
-        return Command([sys.executable, SERVER, node.ports["client"], self.how, *peers])
+        return Command([sys.executable, "-IS", SERVER, node.ports["client"], self.how, *peers])
 
     def client(self, site: Site) -> Client:
         return SpreadClient()

@@ -16,6 +16,7 @@ from dynamesis.harness.targets.etcd.forward import rewritten
 from dynamesis.harness.targets.etcd.target import FORWARD
 
 import dynamesis
+from tests.enough import run_enough
 
 installed = pytest.mark.skipif(
     shutil.which("etcd") is None, reason="etcd is not installed (Debian: apt install etcd-server)"
@@ -26,7 +27,7 @@ def run(tmp_path: Path, faults: list[dict[str, Any]], **options: Any) -> dynames
     schedule = tmp_path / "faults.yaml"
     schedule.write_text(json.dumps({"faults": faults}))
     given = {"target": "etcd", "time_limit": 8, "seed": 1, "links": "embedded"} | options
-    return dynamesis.run_test(store=tmp_path, schedule=schedule, **given)
+    return run_enough(tmp_path, schedule=schedule, **given)
 
 
 def test_a_request_to_a_proxy_becomes_one_to_its_server() -> None:

@@ -11,7 +11,8 @@ import pytest
 from dynamesis.harness.processes.watchdog import MARK, marked
 
 import dynamesis
-from tests.targets.mistaken import refused, target
+from tests.enough import run_enough
+from tests.targets.mistaken import notice_soon, refused, target
 
 pytestmark = pytest.mark.cluster
 CLIENT = """
@@ -108,8 +109,13 @@ def test_a_client_for_all_threads_together(
     ],
 )
 def test_a_method_that_would_never_come_back(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str, complaint: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    complaint: str,
 ) -> None:
+    notice_soon(monkeypatch)
     shown = refused(tmp_path, capsys, f"import time\nclass Mine(Kv):\n    {method}\n")
     assert complaint in shown
     if "blocked" in complaint:
@@ -156,8 +162,9 @@ def test_a_prepare_that_waits_for_ever_ends_with_the_boot(
     ],
 )
 def test_what_a_client_does_costs_its_operation_alone(
-    tmp_path: Path, text: str, reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
 ) -> None:
+    notice_soon(monkeypatch)
     result = dynamesis.run_test(
         target=target(tmp_path, text), nemesis=["none"], time_limit=2, links="embedded",
         keys=1, concurrency=2, store=tmp_path / "store",
@@ -220,9 +227,9 @@ def test_a_node_that_becomes_a_daemon_is_named_and_ended(
 
 def test_what_a_node_leaves_in_another_session_ends_with_it(tmp_path: Path) -> None:
     """The start script waits for a server in a session of its own: a kill takes both."""
-    result = dynamesis.run_test(
-        target=target(tmp_path, DAEMON.format(then="wait; ")),
-        nemesis=["kill.one"], time_limit=6, links="embedded", seed=3, store=tmp_path / "store",
+    result = run_enough(
+        tmp_path / "store", 6, target=target(tmp_path, DAEMON.format(then="wait; ")),
+        nemesis=["kill.one"], links="embedded", seed=3,
     )  # fmt: skip
     assert "did not take effect" not in result.explain()
     assert result.verdict is dynamesis.Verdict.VALID, result.explain()

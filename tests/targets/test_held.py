@@ -10,18 +10,14 @@ from dynamesis.harness.run.runner import RunnerParts
 from dynamesis.harness.worlds import compose
 
 import dynamesis
+from tests.enough import run_enough
 
 SPREAD = Path(__file__).with_name("spread.py")
 
 
 def run(tmp_path: Path, name: str) -> dynamesis.TestResult:
-    return dynamesis.run_test(
-        target=f"{SPREAD}:{name}",
-        nemesis="cut.one",
-        store=tmp_path,
-        links="embedded",
-        time_limit=5,
-        seed=3,
+    return run_enough(
+        tmp_path, 5, target=f"{SPREAD}:{name}", nemesis="cut.one", links="embedded", seed=3
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dynamesis.harness.cli.app import run as command
 
+from tests.enough import run_enough
 from tests.targets.mistaken import refused, target
 
 
@@ -104,10 +105,9 @@ class Mine(Kv):
 def test_a_store_that_forms_late_is_prepared_when_it_can_be(tmp_path: Path) -> None:
     import dynamesis
 
-    result = dynamesis.run_test(
-        target=target(tmp_path, LATE), nemesis=["none"], time_limit=3, links="embedded",
-        store=tmp_path / "store",
-    )  # fmt: skip
+    result = run_enough(
+        tmp_path / "store", 3, target=target(tmp_path, LATE), nemesis=["none"], links="embedded"
+    )
     assert result.verdict is dynamesis.Verdict.VALID, result.explain()
 
 

@@ -11,7 +11,7 @@ from dynamesis.harness.run.quiesce import until_at_rest
 from dynamesis.harness.targets.system import TargetMistake
 
 import dynamesis
-from tests.targets.mistaken import target
+from tests.targets.mistaken import notice_soon, target
 
 
 class Asked:
@@ -55,7 +55,10 @@ def test_a_mistake_ends_the_wait() -> None:
         ("time.sleep(1000)", "at_rest blocked the event loop for"),
     ],
 )
-def test_the_verdict_is_unknown_and_has_why(tmp_path: Path, body: str, why: str) -> None:
+def test_the_verdict_is_unknown_and_has_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, why: str
+) -> None:
+    notice_soon(monkeypatch)
     method = f"async def at_rest(self, site): {body}"
     began = time.monotonic()
     result = dynamesis.run_test(

@@ -19,6 +19,7 @@ from dynamesis.harness.targets.system import EnvironmentFailed
 from msgspec import convert
 
 import dynamesis
+from tests.enough import run_enough
 
 
 class Documents:
@@ -98,7 +99,7 @@ def here() -> None:
 
 def run(tmp_path: Path, **options: Any) -> dynamesis.TestResult:
     here()
-    return dynamesis.run_test(target="pouchdb", store=tmp_path, links="embedded", **options)
+    return run_enough(tmp_path, target="pouchdb", links="embedded", **options)
 
 
 @pytest.mark.cluster
@@ -150,9 +151,9 @@ def test_replication_begins_once_all_nodes_serve(
     """A node that began before would wait longer and longer for one that starts late."""
     here()
     (tmp_path / "late.py").write_text(LATE)
-    result = dynamesis.run_test(
-        target=f"{tmp_path / 'late.py'}:Late", workload="set", nemesis="none", time_limit=3,
-        store=tmp_path / "store", links="embedded", target_option=["merges=listed"], seed=1,
+    result = run_enough(
+        tmp_path / "store", 3, target=f"{tmp_path / 'late.py'}:Late", workload="set",
+        nemesis="none", links="embedded", target_option=["merges=listed"], seed=1,
     )  # fmt: skip
     assert result.verdict is dynamesis.Verdict.VALID, result.explain()
     assert f"{[404] * 6} {[200] * 6}" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from dynamesis.harness.targets.target import CAPABILITIES
 from dynamesis.harness.usage.catalogue import catalogue
 
 import dynamesis
+from tests.enough import run_enough
 
 HERE = Path(__file__).parent
 KV = f"{HERE / 'kv.py'}:Kv"
@@ -23,7 +24,7 @@ KV = f"{HERE / 'kv.py'}:Kv"
 
 def run(tmp_path: Path, nemesis: str | None, **options: Any) -> dynamesis.TestResult:
     given = {"target": KV, "workload": "register", "time_limit": 5, "seed": 7, "links": "embedded"}
-    return dynamesis.run_test(store=tmp_path, nemesis=nemesis, **{**given, **options})
+    return run_enough(tmp_path, nemesis=nemesis, **{**given, **options})
 
 
 def events(result: dynamesis.TestResult, f: str) -> list[Any]:

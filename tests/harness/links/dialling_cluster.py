@@ -27,7 +27,7 @@ from tests.between_workers import made_once
 HERE = Path(__file__).parent
 NODES = ("n1", "n2", "n3")
 PAIRS = [(a, b) for a in NODES for b in NODES if a != b]
-PYTHON = (sys.executable, str(HERE / "dial_node.py"))
+PYTHON = (sys.executable, "-IS", str(HERE / "dial_node.py"))
 
 
 @dataclass

@@ -47,7 +47,7 @@ class TinySystem:
         peers = [f"{p}={self.links.address(node, p)}" for p in self.nodes if p != node]
         where = [str(self._ports[node]), str(self._admin[node]), str(self.folder / node)]
         self._processes[node] = subprocess.Popen(
-            [sys.executable, str(NODE), node, *where, *peers], start_new_session=True
+            [sys.executable, "-I", "-S", str(NODE), node, *where, *peers], start_new_session=True
         )
         await until(lambda: self.status(node))
 

@@ -15,6 +15,7 @@ import yaml
 from dynamesis.harness.cli.app import run as main
 
 import dynamesis
+from tests.enough import run_enough
 
 HERE = Path(__file__).parent
 #: workload -> its program
@@ -46,13 +47,13 @@ pytestmark = pytest.mark.cluster
 
 
 def command(program: str) -> str:
-    return f"{sys.executable} {HERE / program}"
+    return f"{sys.executable} -S {HERE / program}"
 
 
 def run(tmp_path: Path, workload: str, program: str, **options: Any) -> dynamesis.TestResult:
     given = {"nemesis": "cut", "time_limit": 4, "seed": 11}
-    return dynamesis.run_test(
-        target="maelstrom", bin=program, workload=workload, store=tmp_path, **{**given, **options}
+    return run_enough(
+        tmp_path, target="maelstrom", bin=program, workload=workload, **{**given, **options}
     )
 
 
@@ -178,7 +179,10 @@ def test_anything_else_than_a_message_ends_a_program_and_the_verdict_has_the_rea
 
 
 def test_a_program_that_exits_is_named(tmp_path: Path) -> None:
-    result = run(tmp_path, "echo", f"{command('bad.py')} exit", nemesis="none", time_limit=2)
+    result = dynamesis.run_test(
+        target="maelstrom", bin=f"{command('bad.py')} exit", workload="echo", nemesis="none",
+        time_limit=2, seed=11, store=tmp_path,
+    )  # fmt: skip
     assert result.verdict is dynamesis.Verdict.UNKNOWN
     assert "n2 was found dead" in result.explain()
 
