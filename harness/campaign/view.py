@@ -58,7 +58,7 @@ def how_far(of: Scheduler) -> str:
     """`12 of 60, about 3:20 left`"""
     done = len({run.cell for run in of.journal.runs})
     left = of.left()
-    to_come = "" if left is None else f", about {clock(left)} left"
+    to_come = "" if left is None or left < 1 else f", about {clock(left)} left"
     return f"{done} of {len(of.campaign.cells)}{to_come}"
 
 

@@ -138,7 +138,7 @@ class Hunter:
         def tried(faults: int, operations: int | None, fails: bool) -> None:
             size = counted(faults, "fault")
             size += "" if operations is None else f", {counted(operations, 'operation')}"
-            self.doing = f"shrinking {failure.name}: {size} {'fail' if fails else 'hold'}"
+            self.doing = f"shrinking {failure.name}: {size}: {'fails' if fails else 'holds'}"
 
         done, line = shrunk(self.runs, self.worlds, failure, self.limits, tried)
         self.say("", f"shrunk  {failure.name}: {enough(failure, done.failure)}")

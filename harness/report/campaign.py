@@ -20,6 +20,7 @@ from dynamesis.harness.report.junit import document
 from dynamesis.harness.report.nightly import markdown, nightly
 from dynamesis.harness.report.pictures.svg import DARK, LIGHT, RULES, colours
 from dynamesis.harness.report.pictures.trend import trend_chart
+from dynamesis.harness.report.spoken import lead
 from dynamesis.harness.report.words import clip, code, counted, inert, moment, shown
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.text.printable import printable
@@ -47,7 +48,7 @@ def index(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"breakable": _breakable, "moment": moment}
+    environment.filters |= {"breakable": _breakable, "clip": clip, "lead": lead, "moment": moment}
     cells = results["cells"]
     bad = [cell for cell in cells if cell["verdict"] in ("invalid", "error")]
     return environment.get_template("campaign.html.j2").render(

@@ -57,8 +57,8 @@ def operations(figures: Mapping[str, Any]) -> str:
     were active and after them, where there were any."""
     by_f = []
     for f, n in figures["operations"].items():
-        faults = f"{n['during_faults']} during faults, {n['after_faults']} after"
-        by_f.append(f"{f} {n['acknowledged']}" + f" ({faults})" * bool(figures["faults"]))
+        faults = f"{n['during_faults']:,} during faults, {n['after_faults']:,} after"
+        by_f.append(f"{f} {n['acknowledged']:,}" + f" ({faults})" * bool(figures["faults"]))
     shown = f"{figures['acknowledged']:,} of {counted(figures['tried'], 'operation')} acknowledged"
     return f"{shown}: {', '.join(by_f)}" if by_f else shown
 

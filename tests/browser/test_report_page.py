@@ -255,6 +255,30 @@ def test_a_narrow_page_begins_a_wide_picture_where_its_red_is(
     assert browser.run(inside) == [True, True]
 
 
+PIXELS = """
+const found = [], walk = (root) => {
+  for (const e of root.querySelectorAll("*")) {
+    if (e.shadowRoot) walk(e.shadowRoot);
+    if (e.tagName !== "CANVAS" || e.width < 200) continue;
+    const d = e.getContext("2d").getImageData(0, 0, 2, e.height).data;
+    for (let i = 0; i < d.length; i += 4) if (d[i + 3] && d[i] < 250) found.push([i, d[i]]);
+  }
+};
+walk(document);
+return found;
+"""
+
+
+def test_no_label_leaves_a_trace_at_the_edge_of_a_plot(browser: Browser, lost: Path) -> None:
+    browser.size(1280, 900)
+    browser.show(lost)
+    assert browser.run(PIXELS) == []
+    for width, height in ((390, 844), (844, 390), (1280, 900)):
+        browser.size(width, height)
+        browser.run("return new Promise(done => setTimeout(done, 500))")
+        assert browser.run(PIXELS) == []
+
+
 def test_the_counts_of_operations_fit_a_phone(browser: Browser, lost: Path) -> None:
     browser.size(390, 844)
     browser.show(lost)
@@ -268,6 +292,10 @@ def test_a_page_on_paper_is_dark_on_light_and_names_its_faults(
     browser.size(1280, 900, dark=True)
     browser.show(lost)
     assert browser.run("return document.documentElement.classList.contains('dark')")
+    # a sheet of A4 between its margins is some 717 px wide, and a plot as wide as the window
+    shrunk = "getComputedStyle(document.documentElement).getPropertyValue('--shrunk')"
+    wide = "document.getElementById('timeline-plot').clientWidth"
+    assert browser.run(f"return {shrunk} * {wide}") <= 717
     style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
@@ -277,6 +305,8 @@ def test_a_page_on_paper_is_dark_on_light_and_names_its_faults(
         assert browser.run(style, "#filters", "display") == "none"
         assert browser.run(style, ".verdict", "color") == browser.run(style, "h1", "color")
         rules = "return [...document.styleSheets].flatMap(s => [...s.cssRules]).map(r => r.cssText)"
-        assert any("dark .plot { filter: invert(1)" in rule for rule in browser.run(rules))
+        printed = browser.run(rules)
+        assert any("dark .plot { filter: invert(1)" in rule for rule in printed)
+        assert any(".plot { zoom: var(--shrunk" in rule for rule in printed)
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

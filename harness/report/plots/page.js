@@ -1,5 +1,7 @@
 // The page: controls, links from an anomaly to its operations, and the table of what is in view.
 const SHOWN = 40;
+// pixels that a sheet of A4 or Letter is wide, without its margins
+const PAPER = 680;
 
 function cells(row, op, go) {
   for (const field of ["at", "process", "did", "ended"]) row.insertCell().textContent = op[field];
@@ -108,6 +110,9 @@ async function main() {
     figs.look(from - slack, to + slack); get("timeline").scrollIntoView();
   });
   const dark = matchMedia("(prefers-color-scheme: dark)"), mark = () => document.documentElement.classList.toggle("dark", dark.matches);
+  // plots are as wide as the window: on paper they get smaller, or their end would be cut off
+  const paper = () => document.documentElement.style.setProperty("--shrunk", Math.min(1, PAPER / Math.max(1, get("timeline-plot").clientWidth)));
+  addEventListener("resize", paper); paper();
   dark.addEventListener("change", () => { mark(); figs.paint(); });
   mark();
   filtered();
