@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
+from dynamesis.checkers.measure.percentiles import percentiles
 
 #: copies that clients' writes made, and not repair
 WRITES = ("put", "stamp")
@@ -54,7 +54,7 @@ def _summary(by_key: Mapping[str, Mapping[str, tuple[float, str]]]) -> dict[str,
     took = {key: max(s for s, _ in nodes.values()) for key, nodes in by_key.items()}
     by = Counter(why for nodes in by_key.values() for _, why in nodes.values())
     slowest = sorted(took, key=lambda key: -took[key])[:REPORTED]
-    marks = np.percentile(list(took.values()), (50, 99, 100)) if took else ()
+    marks = percentiles(list(took.values()), (50, 99, 100)) if took else []
     return {
         "keys": len(by_key),
         "by": dict(by),

@@ -19,8 +19,11 @@ from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Ints
 from dynamesis.checkers.measure.availability import availability
+from dynamesis.checkers.measure.percentiles import percentiles
 from dynamesis.checkers.verdict import CheckerResult, judge
 
+#: percentiles of how stale reads are
+_MARKS = (50, 99, 99.9)
 #: edges of the buckets, in ms since the latest acknowledgement, by which freshness is reported
 BUCKETS_MS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 
@@ -38,9 +41,8 @@ def check_staleness(run: Run) -> CheckerResult:
         return judge((), (), {**details, "note": "too long to measure every read"})
     k, t, since = _staleness(run, gets)
     details["k"] = _counts(k)
-    details["t_ms"] = (
-        {f"p{p:g}": float(np.percentile(t, p)) for p in (50, 99, 99.9)} if len(t) else {}
-    )
+    marks = percentiles(t.tolist(), _MARKS) if len(t) else []
+    details["t_ms"] = {f"p{p:g}": mark for p, mark in zip(_MARKS, marks, strict=False)}
     details["fresh_by_ms_since_ack"] = _freshness(k, since)
     details["converged_s"] = _convergence(run)
     return judge((), (), details)

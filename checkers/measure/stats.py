@@ -6,6 +6,7 @@ import numpy as np
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
+from dynamesis.checkers.measure.percentiles import percentiles
 from dynamesis.checkers.verdict import CheckerResult, judge
 
 #: percentiles of latency that are reported
@@ -21,8 +22,8 @@ def stats(h: History) -> dict[str, object]:
     """Figures by f over the clients' operations. Latencies in ms, counted from when an operation
     was due; durations in s."""
     clients = (h.process >= 0) & (h.kind == INVOKE)
-    by_f = {f: _of_f(h, np.flatnonzero(clients & (h.f == i))) for i, f in enumerate(h.fs)}
-    done = {f: figures for f, figures in by_f.items() if figures["count"]}
+    invoked = {f: np.flatnonzero(clients & (h.f == i)) for i, f in enumerate(h.fs)}
+    done = {f: _of_f(h, rows) for f, rows in invoked.items() if len(rows)}
     return {
         "operations": int(np.count_nonzero(clients)),
         "seconds": float(h.time[-1] - h.time[0]) / 1e9 if len(h) else 0.0,
@@ -38,7 +39,7 @@ def _behind(h: History, clients: Bools) -> dict[str, object]:
     late = [(int(h.time[row]) - due) / 1e6 for row, due in h.due.items() if clients[row]]
     if not late:
         return {}
-    marks = np.percentile(late, (50, 99))
+    marks = percentiles(late, (50, 99))
     figures = {"p50": marks[0], "p99": marks[1], "most": max(late)}
     return {
         "behind": {
@@ -49,16 +50,16 @@ def _behind(h: History, clients: Bools) -> dict[str, object]:
 
 
 def _of_f(h: History, invoked: Ints) -> dict[str, object]:
+    """Figures over these invocations, of which there is at least one."""
     ended = h.pair[invoked]
     kinds = np.where(ended >= 0, h.kind[ended], INFO)
     count = {name: int(np.count_nonzero(kinds == kind)) for name, kind in _ENDS}
     figures: dict[str, object] = {"count": len(invoked), **count}
-    if len(invoked):
-        figures["availability"] = count["ok"] / len(invoked)
+    figures["availability"] = count["ok"] / len(invoked)
     if count["ok"]:
         rows = invoked[kinds == OK]
         latency = (h.time[h.pair[rows]] - _due(h, rows)) / 1e6
-        marks = np.percentile(latency, PERCENTILES)
+        marks = percentiles(latency.tolist(), PERCENTILES)
         figures["latency_ms"] = {
             f"p{p:g}": round(float(m), 3) for p, m in zip(PERCENTILES, marks, strict=True)
         }

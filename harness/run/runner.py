@@ -218,20 +218,20 @@ class Runner:
         ring = await self._current(ring)
         await self._sizes()
         exchanges, observed = self.parts.anti_entropy, self.parts.store.observed
+        interval, patience = self.parts.interval, self._patience
         reports = self.parts.store.status is not None
         if reports:
             asked = self.parts.store.exchanges if exchanges else None
-            await until_linked(observed, min(_LINKED, self._patience), exchanges=asked)
+            await until_linked(observed, min(_LINKED, patience), interval, asked)
             # what is still under way may yet leave hints behind
-            await until_idle(observed, min(_STRAGGLERS if exchanges else 1e9, self._patience))
+            await until_idle(observed, min(_STRAGGLERS if exchanges else 1e9, patience), interval)
         outcome = await self._until_quiet(ring)
         if reports and not exchanges:
             await self._dump(ring)  # before the reads that repair: what was never repaired shows
             # a read repairs the nodes that it asks; that healing reset a link is noticed later
-            await until_linked(observed, min(_LINKED, self._patience))
+            await until_linked(observed, min(_LINKED, patience), interval)
             await self._read_all()
-        interval = self.parts.interval
-        least = await until_idle(observed, self._patience, interval) if reports else None
+        least = await until_idle(observed, patience, interval) if reports else None
         self.recorder.note("quiesce", outcome.as_value())
         await asyncio.gather(self._views(), self._sizes(least))
         return await self._current(ring)

@@ -156,10 +156,12 @@ class NodeStatus(NodeReport, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, reported: Mapping[str, object]) -> Self:
-        known = {name: reported.get(name) for name in SIZES}
-        sizes = {name: size for name, size in known.items() if isinstance(size, int)}
+        sizes = {name: size for name in SIZES if isinstance(size := reported.get(name), int)}
         status = msgspec.convert(reported, cls)
-        return msgspec.structs.replace(status, reported=reported, sizes=sizes)
+        # of no other yet, it is completed in place: nodes are asked again and again
+        msgspec.structs.force_setattr(status, "reported", reported)
+        msgspec.structs.force_setattr(status, "sizes", sizes)
+        return status
 
 
 class RingView(NodeReport, frozen=True, kw_only=True):
