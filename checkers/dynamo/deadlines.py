@@ -3,8 +3,8 @@
 A request may ask its nodes for an answer within `timeout` seconds (docs/node.md). The node that it
 was sent to answers by then, whatever it waits for: with what it has, or that time is up. An answer
 that comes more than SLACK after that is overdue: a client that asked for 50 ms waits for as long as
-the node finds right. (That a node gave up before the time was over is no excuse for a refusal:
-`Need.was_over`.)
+the node finds right. (Nor does a time-out excuse a refusal that came
+before it was over: `Need.was_over`.)
 
 An operation is judged that was sent once, to one node, and answered by it, while no fault was near
 that might delay that node itself or its client: nodes that are down, paused, or cut off from each
