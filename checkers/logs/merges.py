@@ -74,7 +74,8 @@ class _Watch:
         self._upon: dict[tuple[int, int], bool] = {}
         self.merges = 0
         for event in logs.of_kinds("stored"):
-            self._note(event)
+            if isinstance(event.get("holds"), list):
+                self._note(event)
 
     def _note(self, event: Event) -> None:
         """What a line shows of dots and hashes."""
@@ -104,7 +105,9 @@ class _Watch:
                     del rows[row]
                 continue
             row = str(event.get("key")), node, str(event.get("hint_for", ""))
-            if what == "stored":
+            if what == "stored" and not isinstance(event.get("holds"), list):
+                rows.pop(row, None)  # of a version that logs less
+            elif what == "stored":
                 before, after = rows.get(row, frozenset()), _holds(event)
                 if str(event.get("why")).endswith("healed"):
                     before = frozenset()
