@@ -3,13 +3,15 @@
 A request may ask its nodes for an answer within `timeout` seconds (docs/node.md). The node that it
 was sent to answers by then, whatever it waits for: with what it has, or that time is up. An answer
 that comes more than SLACK after that is overdue: a client that asked for 50 ms waits for as long as
-the node finds right. (That a node gave up before the time was over is no excuse for a refusal:
-`Need.was_over`.)
+the node finds right. (Nor does a time-out excuse a refusal that came
+before it was over: `Need.was_over`.)
 
 An operation is judged that was sent once, to one node, and answered by it, while no fault was near
 that might delay that node itself or its client: nodes that are down, paused, or cut off from each
 other delay what the node waits for, and not its answer. A busy machine may stall, which delays all
-that is under way: no fewer than STALLS of them must explain what was late. Virtual time has none.
+that is under way. So the node must have answered another request meanwhile, one that began after
+the time was over: it was awake, and its timers were due; and no fewer than STALLS of them must
+explain what was late. Virtual time has none.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 
 #: s after its time-out in which an answer must have come: a connection may have to be opened first
 SLACK = 1.2
+#: s after its time-out, and before its answer, in which the node must have been awake
+AWAKE = 0.1
 #: options by which a client sends an operation more than once, or elsewhere
 _SEVERAL = ("retry", "hedge", "direct")
 #: families of faults that leave a node's own answers alone, unless it is one of those that are down
@@ -72,7 +76,17 @@ def _overdue(ledger: LedgerJudge, row: int) -> bool:
     node = h.nodes[h.node[row]]
     since = int(np.searchsorted(h.time, h.time[h.pair[row]] - int(ledger.grace * 1e9)))
     near = [o for o in ledger.outages if o.started < row and o.ended >= since]
-    return int(h.pair[row]) > load and all(_leaves_alone(o, node) for o in near)
+    judged = int(h.pair[row]) > load and all(_leaves_alone(o, node) for o in near)
+    return judged and (ledger.virtual or _was_awake(h, row, given))
+
+
+def _was_awake(h: History, row: int, given: float) -> bool:
+    """Whether the node that ended an operation late answered another one, which had begun after
+    the time was over, before that."""
+    over = int(h.time[h.pair[row]]) + int((given + AWAKE) * 1e9)
+    done = np.flatnonzero((h.kind[:row] != INVOKE) & (h.pair[:row] >= 0))
+    done = done[(h.node[done] == h.node[row]) & (h.time[done] < h.time[row] - int(AWAKE * 1e9))]
+    return bool(np.any(h.time[h.pair[done]] > over))
 
 
 def _leaves_alone(outage: Outage, node: str) -> bool:

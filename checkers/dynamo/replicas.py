@@ -185,7 +185,7 @@ def _of_load(h: History, timeline: Timeline) -> Iterator[Anomaly]:
 
 
 def _digests(content: Any) -> str:
-    """What a node holds, by the digests of the versions; of hints with whom they are for."""
+    """What a node holds, by the digests of the versions; of hints with their target."""
     parts = content.items() if isinstance(content, Mapping) else ()
     named = [f"{f'a hint for {target}: ' if target else ''}{' '.join(d)}" for target, d in parts]
     return f"({', '.join(named)})" if named else "nothing"

@@ -57,6 +57,10 @@ ALIASES = {
     "strong-PL-2": "strong-read-committed",
 }
 
+#: families of which Elle has a kind without predicates, under a name of its own; no predicates are
+#: read here, so that these are the same
+_ITEMS = {"G-single-item": "G-single", "G-nonadjacent-item": "G-nonadjacent"}
+
 #: model -> the weaker models that it implies
 IMPLIES: dict[str, tuple[str, ...]] = {
     "read-uncommitted": (),
@@ -261,7 +265,7 @@ def _forbids_anything(model: str) -> bool:
 
 def meaning(anomalies: Iterable[str]) -> frozenset[str]:
     """The findable anomalies that are or imply any of those asked for. Raises UnknownModel."""
-    wanted = set(anomalies)
+    wanted = {_family(anomaly) for anomaly in anomalies}
     known = (FINDABLE | {implied for a in FINDABLE for implied in _implied(a)}) - set(SHAPE_OF)
     strange = sorted(wanted - known)
     if strange:
@@ -269,6 +273,14 @@ def meaning(anomalies: Iterable[str]) -> frozenset[str]:
             f"unknown anomalies {', '.join(strange)}; known are {', '.join(sorted(known))}"
         )
     return frozenset(a for a in FINDABLE if _implied(a) & wanted)
+
+
+def _family(anomaly: str) -> str:
+    """The name used here of an anomaly."""
+    for item, family in _ITEMS.items():
+        if anomaly.startswith(item):
+            return family + anomaly.removeprefix(item)
+    return anomaly
 
 
 def impossible(anomalies: Iterable[str]) -> tuple[str, ...]:

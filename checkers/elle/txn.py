@@ -219,6 +219,7 @@ class _Named:
 
 
 _decoder = msgspec.json.Decoder(list[list[tuple[str, Any, Any]]])
+_loose = msgspec.json.Decoder(list[list[Any]])
 
 #: name of a field of Txns -> its array
 _Columns = dict[str, npt.NDArray[Any]]
@@ -265,15 +266,27 @@ def _decode_chunk(h: History, rows: Ints) -> list[list[tuple[str, Any, Any]]]:
     try:
         return _decoder.decode(b"[" + b",".join(raws) + b"]")
     except (msgspec.DecodeError, RecursionError):
-        for row, raw in zip(rows.tolist(), raws, strict=True):
-            try:
-                _decoder.decode(b"[" + raw + b"]")
-            except (msgspec.DecodeError, RecursionError):
-                raise NotTransactions(
-                    f"{h.path}, index {row}, field value: expected a list of micro-operations "
-                    f"[f, key, value], got {raw.decode()[:80]}"
-                ) from None
-        raise
+        return [_decode_one(h, *each) for each in zip(rows.tolist(), raws, strict=True)]
+
+
+def _decode_one(h: History, row: int, raw: bytes) -> list[tuple[str, Any, Any]]:
+    """One transaction. The invocation of a read may lack what it will show: ["r", key]."""
+    try:
+        if h.kind[row] == INVOKE:
+            return _padded(_loose.decode(raw))
+        (one,) = _decoder.decode(b"[" + raw + b"]")
+        return one
+    except (msgspec.DecodeError, RecursionError):
+        raise NotTransactions(
+            f"{h.path}, index {row}, field value: expected a list of micro-operations "
+            f"[f, key, value], got {raw.decode()[:80]}"
+        ) from None
+
+
+def _padded(mops: list[list[Any]]) -> list[tuple[str, Any, Any]]:
+    """Micro-operations of three parts. Raises msgspec.ValidationError."""
+    filled = [[*mop, None] if len(mop) == 2 and mop[0] == "r" else mop for mop in mops]
+    return msgspec.convert(filled, list[tuple[str, Any, Any]])
 
 
 def _chunk_columns(

@@ -2,9 +2,9 @@
 
 A record, or a hint, changes by merging: what it has, with what a write or another node brings. A
 version may go only where one that stays was written upon it, by the true causal order (which is
-the clients', not that of the nodes' clocks). Each line says what is there afterwards (`holds`, by
-dot; the line of a stamp says which write a dot is). What came is known where the line has the hash
-of it (`incoming`, of a hand-off) and some node logged the state of that hash; and it holds the
+the clients', not that of the nodes' clocks). Each line has what is there afterwards (`holds`, by
+dot; the line of a stamp has the write that a dot names). What came is known where the line has the
+hash of it (`incoming`, of a hand-off) and some node logged the state of that hash; and it holds the
 write, by its id, that a line comes of, also where nothing was news (`held`): a node that answers
 so although it has neither the write nor anything upon it takes it for one that it knows.
 
@@ -74,7 +74,8 @@ class _Watch:
         self._upon: dict[tuple[int, int], bool] = {}
         self.merges = 0
         for event in logs.of_kinds("stored"):
-            self._note(event)
+            if isinstance(event.get("holds"), list):
+                self._note(event)
 
     def _note(self, event: Event) -> None:
         """What a line shows of dots and hashes."""
@@ -104,16 +105,18 @@ class _Watch:
                     del rows[row]
                 continue
             row = str(event.get("key")), node, str(event.get("hint_for", ""))
-            if what == "stored":
+            if what == "stored" and not isinstance(event.get("holds"), list):
+                rows.pop(row, None)  # of a version that logs less
+            elif what == "stored":
                 before, after = rows.get(row, frozenset()), _holds(event)
                 if str(event.get("why")).endswith("healed"):
                     before = frozenset()
                 yield from self._missing(event, before, after)
                 rows[row] = after
             elif what == "held" and row in rows:
-                after = self._states.get((row[0], str(event.get("hash"))))
-                if after is not None:
-                    yield from self._missing(event, frozenset(), after)
+                there = self._states.get((row[0], str(event.get("hash"))))
+                if there is not None:
+                    yield from self._missing(event, frozenset(), there)
             elif what in _GONE:
                 rows.pop(row, None)
 

@@ -119,7 +119,8 @@ def _unfinished(key: str, events: list[Event], rounds: list[_Reaped]) -> Iterato
         if not isinstance(agreed, int | float):
             continue
         at = mono - int(agreed * 1e9)
-        stamped, again = set(), set()
+        stamped: set[str] = set()
+        again: set[str] = set()
         for event in events:
             when, id = int(event.get("mono", 0)), event.get("request")
             if event["event"] == "start" and event["node"] == node and when < at:

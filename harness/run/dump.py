@@ -6,8 +6,8 @@ primary of a key is shown only when it holds it.
 
 A cluster that did not get quiet may still be handing hints off, and a hint is deleted only
 after its target holds it. So all hints are dumped before any object: what moves meanwhile
-is seen twice, and never not at all. What the nemesis wrote to load the nodes is no operation of a
-client; it is compared beside (extra_keys).
+is seen twice, and never not at all. What the nemesis wrote to load the nodes is not of the
+clients; it is compared beside (extra_keys).
 """
 
 from __future__ import annotations

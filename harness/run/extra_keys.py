@@ -1,7 +1,7 @@
 """What replicas hold of the keys that only the harness's own load has written (`load/...`).
 
 No operation in the history is about them, so that no checker of the model knows what they should
-hold; but when all is quiet, the primaries of a key agree whoever wrote it, and no other node holds
+hold; but when all is quiet, the primaries of any key agree, and no other node holds
 any of it, not even as a hint. So they are compared here, from the dumps of the nodes, and what
 differs goes into the history: one event, with contents as digests.
 """
@@ -20,7 +20,7 @@ EXTRA_KEYS = "extra-keys"
 #: keys of which the contents are shown
 _SHOWN = 10
 
-#: what one node holds of a key: for whom it is, "" for its own copy, and digests of the versions
+#: what one node holds of a key: the target of a hint, "" for its own copy; digests of the versions
 Content = dict[str, list[str]]
 
 

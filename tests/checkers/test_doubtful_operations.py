@@ -64,7 +64,7 @@ DOUBTFUL: dict[str, tuple[str, list]] = {
 
 
 @pytest.mark.parametrize("name", DOUBTFUL)
-def test_what_may_be_of_it_is_no_proof(name: str) -> None:
+def test_what_may_be_of_it_proves_nothing(name: str) -> None:
     model, events = DOUBTFUL[name]
     results = judged(model, *events)
     assert (results.verdict, results.counts()) == (Verdict.UNKNOWN, {})

@@ -92,6 +92,12 @@ def test_what_a_node_forgot_before_was_not_dropped(how: str) -> None:
     assert verdict(*lines).verdict is Verdict.VALID
 
 
+def test_a_line_that_does_not_have_what_is_there_proves_nothing() -> None:
+    """As of a node of an older version."""
+    bare = line(3, "n2", "stored", key="k", why="put", request="3.1", hash="h")
+    assert verdict(stored(2, "n2", "2.1"), bare, stored(4, "n2", "3.1")).verdict is Verdict.VALID
+
+
 def test_a_version_that_no_line_names_may_replace_anything() -> None:
     found = verdict(stored(2, "n2", "2.1"), stored(3, "n2", "n3:c:1"))
     assert found.verdict is Verdict.VALID

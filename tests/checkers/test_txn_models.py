@@ -464,3 +464,31 @@ def test_a_read_that_lacks_an_own_append_shows_all_of_others(model: str, own: li
     )  # fmt: skip
     assert check_list_append(h, (model,)).verdict is not Verdict.INVALID
     assert check_list_append(h, ("read-atomic",)).verdict is Verdict.INVALID
+
+
+def short(status: str, shown: list) -> CheckerResult:
+    """A transaction whose invocation has [r, x] for a read, and one that reads what it appended."""
+    asked = [["r", "x"], ["append", "x", 1]]
+    ops = [
+        Op(process=0, type="invoke", f="txn", value=asked),
+        Op(process=0, type=status, f="txn", value=asked if status != "ok" else shown),  # type: ignore[arg-type]
+        Op(process=1, type="invoke", f="txn", value=[["r", "x"]]),
+        Op(process=1, type="ok", f="txn", value=[["r", "x", [1]]]),
+    ]
+    return check_list_append(History.of(ops))
+
+
+def test_the_invocation_of_a_read_may_lack_what_it_will_show() -> None:
+    """As Elle's own histories have it; the completion may not."""
+    assert short("ok", [["r", "x", []], ["append", "x", 1]]).verdict is Verdict.VALID
+    assert short("info", []).verdict is Verdict.VALID
+    assert {a.name for a in short("fail", []).anomalies} >= {"G1a"}
+    unknown = short("ok", [["r", "x"], ["append", "x", 1]])
+    assert unknown.verdict is Verdict.UNKNOWN
+    assert "index 1, field value: expected a list of micro-operations" in unknown.reasons[0]
+
+
+@pytest.mark.parametrize("level", ["", "-process", "-realtime"])
+def test_anomalies_have_the_names_of_elle_too(level: str) -> None:
+    for family in ("G-single", "G-nonadjacent"):
+        assert meaning([f"{family}-item{level}"]) == meaning([family + level])

@@ -1,5 +1,5 @@
-"""Extra load on real nodes: it shows in their status, ends when it is lifted, and is no part of
-what clients wrote."""
+"""Extra load on real nodes: it shows in their status, ends when it is lifted, and is kept
+apart from what clients wrote."""
 
 from __future__ import annotations
 
