@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dynamesis.cluster.core.membership.changes import gone
 from dynamesis.cluster.core.membership.membership import ChangeRefused, first_layout
-from dynamesis.cluster.core.protocol.messages import Change, PutReply
+from dynamesis.cluster.core.protocol.messages import Change, Put, PutReply, RequestOptions
 from dynamesis.cluster.core.ring.placement import Placement, Rules
 from dynamesis.cluster.core.ring.ring import Ring
 from simulator import Simulator, alone
@@ -206,3 +206,53 @@ def test_a_partition_all_of_whose_owners_were_removed_is_taken_over_empty() -> N
     sim.admin("n1", "remove", node="n5")
     settle(sim, "n1", "n2", "n3", "n4")
     assert isinstance(sim.put("n1", key, b"w"), PutReply)
+
+
+@pytest.mark.parametrize("moves", [True, False], ids=["while it moves", "before it moves"])
+def test_a_node_that_comes_to_own_a_key_while_a_put_is_stored_gets_a_copy(moves: bool) -> None:
+    # seen on a busy machine: the put was planned while the partition moved, and sent its copies
+    # after it had moved, to those that were its primaries before
+    sim = Simulator(5, request_timeout=20.0)
+    view = sim.nodes["n1"].view
+    rules = sim.nodes["n1"].rules
+    then = rules.ring(rules.claim(("n1", "n2", "n3", "n4"), 64, view.layout.owners))
+    key, partition, coordinator, newcomer = _that_moves(view, then, "n5")
+    sim.put(coordinator, key, b"base")
+    put = Put(1, "late", key, b"late", b"", False, RequestOptions())
+
+    def view_of(node: str) -> Placement:
+        return sim.nodes[node].view
+
+    if moves:
+        sim.admin("n1", "leave", node="n5")
+        while newcomer not in view_of(newcomer).primaries(partition):
+            sim.run(0.001)
+        assert newcomer in view_of(coordinator).pending(partition), (
+            "it has not learned yet that this is over"
+        )
+    sim.lives[coordinator]._batches._sync_time = lambda: 2.0  # type: ignore[method-assign]
+    answer = sim.ask(coordinator, put)
+    sim.run(0.001)
+    if not moves:
+        sim.admin("n1", "leave", node="n5")
+    sim.until(lambda: answer in sim.replies)
+    assert isinstance(sim.replies[answer], PutReply)
+    assert newcomer in view_of(coordinator).primaries(partition) + view_of(coordinator).pending(
+        partition
+    )
+    sim.run(2 * sim.latency[1])
+    copies = [name for _, name, e in sim.log if e.fields.get("request") == "late"]
+    assert newcomer in copies
+
+
+def _that_moves(now: Placement, then: Ring, leaver: str) -> tuple[bytes, int, str, str]:
+    """A key of which an owner that does not leave hands its part on: the key, its partition, that
+    owner, and the newcomer."""
+    for i in range(300):
+        key = b"key-%d" % i
+        p = now.partition(key)
+        old, new = now.primaries(p), then.primaries(p)
+        former, come = [n for n in old if n not in new], [n for n in new if n not in old]
+        if former and leaver not in old:
+            return key, p, former[0], come[0]
+    raise AssertionError("no such key")

@@ -51,6 +51,7 @@ class UsualPut:
         "_s",
         "_seen",
         "_state",
+        "_view",
     )
 
     def __init__(
@@ -110,6 +111,7 @@ class UsualPut:
             if objects.limit.exceeded(state, after):
                 s.runtime.cancel(self._deadline)
                 return False
+        self._view = s.placement()
         s.barriers.enter(put.key)
         if old is not None and old.actor is not None and old.actor != actor:
             s.runtime.emit("epoch-renewed", was=old.actor, actor=actor, key=put.key)
@@ -127,8 +129,8 @@ class UsualPut:
 
     def _stored(self, code: str | None) -> None:
         s = self._s
-        if code is not None or self._general is not None:
-            # not to be stored, or its time was up before it was
+        if code is not None or self._general is not None or s.placement() is not self._view:
+            # not to be stored, or its time was up before it was, or the key has other owners now
             (self._general or self._turn_general()).stored(code)
             return
         durable = s.replica.durable

@@ -58,10 +58,13 @@ class Services:
         view = self.view
         return view.preference(view.partition(key))
 
-    def pending(self, key: Key) -> tuple[str, ...]:
-        """The nodes that get a copy of a write besides its places."""
+    def newcomers(self, key: Key, plan: SloppyQuorum) -> list[str]:
+        """The nodes that get a copy of a write besides the places of `plan`: those that are about
+        to own the key, and those that came to own it since the plan was made."""
         view = self.view
-        return view.pending(view.partition(key))
+        partition = view.partition(key)
+        later = [node for node in view.primaries(partition) if node not in plan.primaries]
+        return [n for n in (*view.pending(partition), *later) if plan.held_by(n) is None]
 
     def plan(self, key: Key, options: RequestOptions) -> SloppyQuorum:
         """The places for a request on `key`, by what is healthy now."""

@@ -300,15 +300,15 @@ class PutRequest:
         )
 
     def copy_to_newcomers(self) -> None:
-        """Send the write to the nodes that are about to own the key. They do not count for W."""
-        for node in self.services.pending(self.put.key):
-            if self.plan.held_by(node) is None:
-                self.services.runtime.call(
-                    node,
-                    lambda rid: self._copy(rid, None, "pending"),
-                    self.services.params.replica_timeout,
-                    lambda outcome: None,
-                )
+        """Send the write to the nodes that own the key now, or are about to, and have no place in
+        the plan. They do not count for W."""
+        for node in self.services.newcomers(self.put.key, self.plan):
+            self.services.runtime.call(
+                node,
+                lambda rid: self._copy(rid, None, "pending"),
+                self.services.params.replica_timeout,
+                lambda outcome: None,
+            )
 
     def count(self, place: ReplicaSlot, durable: bool) -> None:
         self._quorum.count(place, durable)

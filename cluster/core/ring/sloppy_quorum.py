@@ -44,7 +44,9 @@ class SloppyQuorum:
         self.sloppy = sloppy
         #: nodes that held a place and did not answer well
         self.failed: dict[str, None] = {}
-        primaries = preference[:n] if most is None else preference[:n][:most]
+        #: those of the key as the plan was made, also where the request asks for fewer places
+        self.primaries = tuple(preference[:n])
+        primaries = self.primaries[:most]
         #: with the primaries that are not asked because the request wants fewer
         self._spares = list(preference[len(primaries) :]) if sloppy else []
         self.places = [ReplicaSlot(primary, primary) for primary in primaries]
@@ -63,6 +65,7 @@ class SloppyQuorum:
         """Give the places to the primaries that the request was begun with: they may be others
         by now."""
         now = [place.primary for place in self.places]
+        self.primaries = tuple(primaries)
         if now != [*primaries]:
             self.places = [ReplicaSlot(primary, primary) for primary in primaries]
             others = [*now, *self._spares] if self.sloppy else []

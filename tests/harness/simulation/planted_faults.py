@@ -24,14 +24,13 @@ def reaps_what_is_under_way(node: Node) -> None:
 
 class _ToTheFirst(PutRequest):
     def copy_to_newcomers(self) -> None:
-        for node in self.services.pending(self.put.key)[:1]:
-            if self.plan.held_by(node) is None:
-                self.services.runtime.call(
-                    node,
-                    lambda rid: self._copy(rid, None, "pending"),
-                    self.services.params.replica_timeout,
-                    lambda outcome: None,
-                )
+        for node in self.services.newcomers(self.put.key, self.plan)[:1]:
+            self.services.runtime.call(
+                node,
+                lambda rid: self._copy(rid, None, "pending"),
+                self.services.params.replica_timeout,
+                lambda outcome: None,
+            )
 
 
 class ToTheFirst(Node):
