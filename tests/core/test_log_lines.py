@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -247,3 +249,15 @@ def test_a_damaged_row_whose_healing_a_disk_refused_is_healed_by_an_exchange() -
     assert lines(sim, "undone", first)
     sim.disk_errors = 0.0
     sim.until(lambda: sim.stores[first].tables["objects"][row] != b"\xc1", within=20)
+
+
+def test_no_line_names_another_node_as_its_writer() -> None:
+    # one that did made a log look whole after its node's SIGKILL, and a hand-off look lost
+    found = []
+    for file in sorted((Path(__file__).parents[2] / "cluster").rglob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") in ("emit", "_emit"):
+                names = {keyword.arg for keyword in call.keywords}
+                if names & {"node", "time", "mono", "event"}:
+                    found.append(f"{file.name}:{call.lineno}")
+    assert not found

@@ -72,5 +72,5 @@ class Decommission:
                 self._close(node)
 
     def _close(self, node: str) -> None:
-        self._runtime.emit("closed", node=node)
+        self._runtime.emit("closed", peer=node)
         self._membership.close(node)
