@@ -35,7 +35,7 @@ from dynamesis.checkers.graph.reach import strong_components
 from dynamesis.checkers.history.pairing import FAIL, OK, Bools, Ints
 
 #: elements compared at a time
-_BLOCK = 2_000_000
+_BLOCK = 500_000
 
 
 @dataclass(frozen=True, eq=False)

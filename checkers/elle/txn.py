@@ -252,8 +252,9 @@ def _decode(
         for name, column in part.items():
             parts.setdefault(name, []).append(column)
     empty = {"value": np.int64, "elements": np.int64, "txn": np.int64, "key": np.int64}
+    # one by one, and what it was made of let go of: these are the largest arrays of all
     columns: _Columns = {
-        name: np.concatenate(parts[name]) if parts else np.empty(0, dtype)
+        name: np.concatenate(parts.pop(name)) if name in parts else np.empty(0, dtype)
         for name, dtype in (*empty.items(), ("write", np.bool_), ("known", np.bool_))
     }
     lengths = np.where(columns["write"] | (columns["value"] < 0) | (not lists), 0, columns["value"])
@@ -326,7 +327,7 @@ def _chunk_columns(
         if type(None) in kinds:  # nil is the empty list
             shown = [() if v is None else v for v in shown]
         number[reads] = np.fromiter(map(len, shown), np.int64, len(shown))
-        elements = values.numbers(list(chain.from_iterable(shown)))
+        elements = _narrow(values.numbers(list(chain.from_iterable(shown))))
     else:
         number[reads] = values.numbers(shown)
     return {
@@ -337,6 +338,13 @@ def _chunk_columns(
         "known": known,
         "elements": elements,
     }
+
+
+def _narrow(numbers: Ints) -> Ints:
+    """The same in half the memory, where that holds them: elements are most of what there is."""
+    if not len(numbers) or numbers.min() < -(1 << 31) or numbers.max() >= 1 << 31:
+        return numbers
+    return numbers.astype(np.int32)
 
 
 def _key_numbers(keys: NameTable, named: Sequence[Any]) -> list[int]:

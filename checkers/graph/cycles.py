@@ -106,8 +106,10 @@ class Edges:
         """All that was gathered."""
         if not self._source:
             self.add(WW, np.empty(0, np.int64), np.empty(0, np.int64))
-        columns = (self._source, self._target, self._kind, self._level)
-        source, target, kind, level = map(np.concatenate, columns)
+        for column in (self._source, self._target, self._kind, self._level):
+            if len(column) > 1:  # held once, by the graph and here
+                column[:] = [np.concatenate(column)]
+        [source], [target], [kind], [level] = self._source, self._target, self._kind, self._level
         return Graph(self.nodes, self.transactions, source, target, kind, level, self.copies)
 
 

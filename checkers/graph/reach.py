@@ -31,8 +31,12 @@ def _labels(nodes: int, source: Ints, target: Ints, connection: str) -> Ints:
     from scipy.sparse import csr_array  # slow to import, so only where it is used
     from scipy.sparse.csgraph import connected_components
 
-    ones = np.ones(len(source), np.int32)
-    matrix = csr_array((ones, (source, target)), shape=(nodes, nodes))
+    shape = (nodes, nodes)
+    matrix = csr_array((np.ones(len(source), np.int8), (source, target)), shape=shape)
+    # of the type that the search asks for, or it would make a copy of everything; it looks at the
+    # places of edges, so that one number in memory does for all
+    alike = np.broadcast_to(np.float64(1.0), matrix.indices.shape)
+    matrix = csr_array((alike, matrix.indices, matrix.indptr), shape=shape)
     labels: Ints = connected_components(matrix, directed=True, connection=connection)[1]
     return labels
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from itertools import count
 from typing import Any
 
 from dynamesis.checkers.history.op import (
@@ -18,15 +20,12 @@ DYNAMO = ("put", "delete", "get", "dump")
 BLIND, ABSENT = -1, -2
 
 
-class NameTable(dict[Any, int]):
+class NameTable(defaultdict[Any, int]):
     """name -> its number, given out in order of first use; None is -1."""
 
     def __init__(self, none: Any = None) -> None:
-        super().__init__({none: -1})
-
-    def __missing__(self, name: Any) -> int:
-        number = self[name] = len(self) - 1
-        return number
+        # numbers are drawn by the interpreter's own code, without a call of Python for each
+        super().__init__(count().__next__, {none: -1})
 
     def all(self) -> list[Any]:
         """The names by number."""

@@ -7,7 +7,6 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from dynamesis.checkers.history.codes import (
@@ -18,19 +17,41 @@ from dynamesis.checkers.history.codes import (
     NameTable,
 )
 from dynamesis.checkers.history.op import (
-    NO_VALUE,
     JsonObject,
     Line,
     OpError,
     RawSibling,
 )
-from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints, pair, threads
+from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints, pair, previous, threads
+from dynamesis.checkers.history.value_table import ValueTable
 from msgspec import UNSET
 from msgspec.structs import astuple
 
+_TXN = "txn"
 _KIND = {name: kind for kind, name in enumerate(TYPES)}
 #: the fields of no lines
 _NO_COLUMNS: tuple[tuple[Any, ...], ...] = ((),) * len(Line.__struct_fields__)
+
+
+#: the columns, and what each holds
+_DTYPES: dict[str, type] = {
+    "index": np.int64,
+    "time": np.int64,
+    "kind": np.int8,
+    "process": np.int64,
+    "f": np.int32,
+    "key": np.int32,
+    "id": np.int32,
+    "node": np.int32,
+    "replica": np.int32,
+    "value": np.int32,
+    "basis": np.int64,
+    "shown": np.bool_,
+    "sib_count": np.int64,
+    "sib_id": np.int32,
+    "sib_value": np.int32,
+    "sib_deleted": np.bool_,
+}
 
 
 class Builder:
@@ -38,11 +59,13 @@ class Builder:
     that each line claims, for the check that it equals the row."""
 
     def __init__(self) -> None:
-        self._chunks: dict[str, list[npt.NDArray[Any]]] = {}
+        #: by column: arrays, and for lines that lack the field (its value, how many)
+        self._chunks: dict[str, list[npt.NDArray[Any] | tuple[int, int]]] = {}
         self._names = {name: NameTable() for name in ("f", "key", "id", "node")}
-        self._values = NameTable()
+        self._values = ValueTable()
         self._processes = NameTable()
-        self._processes["harness"], self._processes["nemesis"] = 0, 1
+        for name in ("harness", "nemesis"):  # in the order of HARNESS and NEMESIS
+            self._processes[name]
         self._errors: dict[int, OpError] = {}
         self._worth: dict[int, JsonObject] = {}
         self._options: dict[int, JsonObject] = {}
@@ -52,6 +75,10 @@ class Builder:
             self._errors, self._worth, self._options, self._due,
         )  # fmt: skip
         self.rows = 0
+        #: the index that each line claimed, and the row of the same thread's event before it; known
+        #: once the columns are built
+        self.indices: Ints = np.empty(0, np.int64)
+        self.before: Ints = np.empty(0, np.int64)
 
     def add(self, lines: Sequence[Line]) -> None:
         """Append a chunk of lines."""
@@ -60,42 +87,46 @@ class Builder:
             index, time, kind, process, f, key, id_, value, basis, node, replica, siblings,
             *rare
         ) = zip(*map(astuple, lines), strict=True) if lines else _NO_COLUMNS  # fmt: skip
-        put("index", index, np.int64)
-        put("time", time, np.int64)
-        put("kind", map(_KIND.__getitem__, kind), np.int8)
-        put("process", self._processes_of(process), np.int64)
-        put("f", map(names["f"].__getitem__, f), np.int32)
+        put("index", index)
+        put("time", time)
+        put("kind", map(_KIND.__getitem__, kind))
+        put("process", self._processes_of(process))
+        same = _all_same(f)
+        if same is None:
+            put("f", map(names["f"].__getitem__, f))
+        else:
+            self._put_all("f", names["f"][same], len(f))
         for name, of in (("key", key), ("id", id_), ("node", node)):
             self._put_names(name, names[name], of)
         self._put_names("replica", names["node"], replica)
-        put("value", _numbers(self._values, value), np.int32)
+        put("value", self._values.of_transactions(value) if same == _TXN else self._values[value])
         self._put_bases(basis)
         self._add_siblings(siblings)
         for found, column in zip(self._rare, rare, strict=True):
             if not _nothing(column):
                 found.update(
-                    (row, each) for row, each in enumerate(column, self.rows) if each is not None
+                    {row: each for row, each in enumerate(column, self.rows) if each is not None}
                 )
         self.rows += len(lines)
 
-    def _put(self, column: str, data: Iterable[Any], dtype: type) -> None:
-        self._chunks.setdefault(column, []).append(np.fromiter(data, dtype))
+    def _put(self, column: str, data: Iterable[Any]) -> None:
+        self._chunks.setdefault(column, []).append(np.fromiter(data, _DTYPES[column]))
 
-    def _put_all(self, column: str, value: int, count: int, dtype: type) -> None:
-        self._chunks.setdefault(column, []).append(np.full(count, value, dtype))
+    def _put_all(self, column: str, value: int, count: int) -> None:
+        self._chunks.setdefault(column, []).append((value, count))
 
     def _put_names(self, column: str, table: NameTable, names: Sequence[Any]) -> None:
         if _nothing(names):
-            self._put_all(column, -1, len(names), np.int32)
+            self._put_all(column, -1, len(names))
         else:
-            self._put(column, map(table.__getitem__, names), np.int32)
+            self._put(column, map(table.__getitem__, names))
 
     def _put_bases(self, bases: Sequence[Any]) -> None:
         if bases.count(UNSET) == len(bases):
-            self._put_all("basis", ABSENT, len(bases), np.int64)
+            self._put_all("basis", ABSENT, len(bases))
         else:
             numbers = [ABSENT if b is UNSET else BLIND if b is None else b for b in bases]
-            self._put("basis", numbers, np.int64)
+            self._put("basis", numbers)
 
     def _processes_of(self, processes: Sequence[int | str]) -> Sequence[int]:
         named = self._processes
@@ -105,34 +136,32 @@ class Builder:
 
     def _add_siblings(self, shown: Sequence[list[RawSibling] | None]) -> None:
         if _nothing(shown):
-            self._put_all("shown", 0, len(shown), np.bool_)
-            self._put_all("sib_count", 0, len(shown), np.int64)
-            flat = []
-        else:
-            flat = list(chain.from_iterable(filter(None, shown)))
-            self._put("shown", [siblings is not None for siblings in shown], np.bool_)
-            self._put("sib_count", [len(s) if s else 0 for s in shown], np.int64)
-        ids, values = self._names["id"], self._values
-        self._put("sib_id", map(ids.__getitem__, map(attrgetter("id"), flat)), np.int32)
-        self._put("sib_value", _numbers(values, map(attrgetter("value"), flat)), np.int32)
-        self._put("sib_deleted", map(attrgetter("deleted"), flat), np.bool_)
+            self._put_all("shown", 0, len(shown))
+            self._put_all("sib_count", 0, len(shown))
+            return
+        flat = list(chain.from_iterable(filter(None, shown)))
+        self._put("shown", [siblings is not None for siblings in shown])
+        self._put("sib_count", [len(s) if s else 0 for s in shown])
+        ids = self._names["id"]
+        self._put("sib_id", map(ids.__getitem__, map(attrgetter("id"), flat)))
+        self._put("sib_value", self._values[map(attrgetter("value"), flat)])
+        self._put("sib_deleted", map(attrgetter("deleted"), flat))
 
     def build(self) -> dict[str, Any]:
-        """The columns and tables of the history so far, paired."""
-        if not self._chunks:
-            self.add([])
-        columns: dict[str, npt.NDArray[Any]] = {
-            name: np.concatenate(chunks) for name, chunks in self._chunks.items()
+        """The columns and tables of the history so far, paired; the builder is spent then."""
+        columns = {
+            name: _joined(self._chunks.pop(name, []), dtype) for name, dtype in _DTYPES.items()
         }
-        columns.pop("index")
+        self.indices = columns.pop("index")
         counts = columns.pop("sib_count")
         thread = threads(columns["process"], columns["f"], columns["key"], columns["replica"])
-        other = pair(columns["kind"], thread)
+        self.before = previous(thread)
+        other = pair(columns["kind"], self.before)
         filled = self._without_value(columns, other)
         columns["value"] = np.where(filled, columns["value"][other], columns["value"])
         return dict(
             **columns,
-            sib_start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            sib_start=_starts(counts),
             pair=other,
             filled=filled,
             fs=self._names["f"].all(),
@@ -152,17 +181,19 @@ class Builder:
         of one that did not succeed is not a value either; one that did may have read it.
         Versions of model `dynamo` go by their ids instead."""
         kind, value = columns["kind"], columns["value"]
-        nothing = (value == self._values.get(b"null", -1)) & (kind != OK)
+        nothing = (value == self._values.null) & (kind != OK)
         own = [number for f, number in self._names["f"].items() if f in DYNAMO]
         ends = (columns["process"] >= 0) & (kind != INVOKE) & (other >= 0)
         ends &= ~np.isin(columns["f"], own)
         filled: Bools = ends & ((value < 0) | nothing)
         return filled
 
-    @property
-    def indices(self) -> Ints:
-        """The index that each line claimed."""
-        return np.concatenate(self._chunks.get("index", [np.empty(0, np.int64)]))
+
+def _all_same(names: Sequence[str]) -> str | None:
+    """What all of these are, if they are the same."""
+    if not names or names[0] != names[-1] or names.count(names[0]) != len(names):
+        return None
+    return names[0]
 
 
 def _nothing(column: Sequence[Any]) -> bool:
@@ -170,6 +201,18 @@ def _nothing(column: Sequence[Any]) -> bool:
     return column.count(None) == len(column)
 
 
-def _numbers(values: NameTable, raws: Iterable[msgspec.Raw]) -> list[int]:
-    """The numbers of values that are still JSON."""
-    return [-1 if raw is NO_VALUE else values[bytes(raw)] for raw in raws]
+def _joined(chunks: list[npt.NDArray[Any] | tuple[int, int]], dtype: type) -> npt.NDArray[Any]:
+    """One array of all chunks. A field that no line has takes one element of memory."""
+    alike = {chunk[0] for chunk in chunks if isinstance(chunk, tuple)}
+    if len(alike) == 1 and all(isinstance(chunk, tuple) for chunk in chunks):
+        count = sum(int(chunk[1]) for chunk in chunks)
+        return np.broadcast_to(np.array(alike.pop(), dtype), (count,))
+    arrays = [np.full(c[1], c[0], dtype) if isinstance(c, tuple) else c for c in chunks]
+    return np.concatenate(arrays) if arrays else np.empty(0, dtype)
+
+
+def _starts(counts: Ints) -> Ints:
+    """By row, and one more: where its siblings begin, of which each row has so many."""
+    starts = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    return starts

@@ -67,7 +67,7 @@ class History:
     fs: list[str]
     keys: list[str]
     ids: list[str]
-    #: as JSON; `value_of` decodes
+    #: as JSON; `value_of` decodes. One number for equal texts, but for those of transactions
     values: list[bytes]
     nodes: list[str]
     processes: list[str]
@@ -137,6 +137,11 @@ class History:
         table[number.get(b"null", -1)] = -1
         same: Ints = table[self.value]
         return same
+
+    def text_of(self, row: int) -> bytes:
+        """The value of a row as JSON, empty for none."""
+        number = int(self.value[row])
+        return self.values[number] if number >= 0 else b""
 
     def value_of(self, row: int) -> Any:
         """The decoded value of a row."""

@@ -52,7 +52,7 @@ def read_lines(source: Source) -> History:
         if rest:
             _refuse_tail(rest, builder.rows + 1, path)
     history = History.built(builder, path)
-    problem = first_problem(history, builder.indices) or first_breach(history)
+    problem = first_problem(history, builder.indices, builder.before) or first_breach(history)
     if problem is not None:
         raise HistoryError(path, problem.row + 1, problem.field, problem.message)
     if not len(history):

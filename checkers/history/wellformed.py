@@ -26,11 +26,17 @@ class Problem(NamedTuple):
     message: str
 
 
-def first_problem(history: History, indices: Ints | None = None) -> Problem | None:
+def first_problem(
+    history: History, indices: Ints | None = None, before: Ints | None = None
+) -> Problem | None:
     """The first breach of the rules; None for a well-formed history. `indices` is what
     each row claimed as its index; None for a history of another tool, whose puts and gets need
-    not be those of model dynamo if none of them names a version."""
-    found = [*_indexing(indices), *_pairing(history), *_bases(history)]
+    not be those of model dynamo if none of them names a version. `before`: the row of the same
+    thread's event before each row, where that is known."""
+    if before is None:
+        h = history
+        before = previous(threads(h.process, h.f, h.key, h.replica))
+    found = [*_indexing(indices), *_pairing(history, before), *_bases(history)]
     if indices is not None or _names_versions(history):
         found += _fields(history)
     return min(found, key=lambda problem: problem.row, default=None)
@@ -58,8 +64,7 @@ def _indexing(indices: Ints | None) -> Iterator[Problem]:
         yield problem._replace(message=message)
 
 
-def _pairing(h: History) -> Iterator[Problem]:
-    before = previous(threads(h.process, h.f, h.key, h.replica))
+def _pairing(h: History, before: Ints) -> Iterator[Problem]:
     open_before = (before >= 0) & (h.kind[before] == INVOKE)
     second = (h.kind == INVOKE) & open_before
     for problem in first(second, "process", ""):

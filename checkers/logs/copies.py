@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -166,39 +167,38 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
 
 def _kept_by_id(logs: Logs) -> dict[str, Kept]:
     found: dict[str, Kept] = {}
-    rows: dict[tuple[str, str, str | None], list[Event]] = {}
+    #: the lines about what a disk refused later, which count only if they were not taken back
+    rows: dict[tuple[str, str, str | None], list[Event]] = {
+        _row(event): [] for event in logs.of_kinds("undone") if event.get("hash") is not None
+    }
     lives: dict[str, int] = {}
     for event in logs.events:
         id, what = event.get("request"), event["event"]
+        one = None
+        if isinstance(id, str) and id:
+            one = found.get(id)
+            if one is None:
+                one = found[id] = Kept()
+            if event.get("why") in _STAMPS:
+                one.stamped.add(event["node"])
         if what in _COPIES:
-            row = _row(event)
-            lines = rows.get(row)
-            if lines is None:
-                rows[row] = [event]
-            else:
+            lines = rows.get(_row(event)) if rows else None
+            if lines is not None:
                 lines.append(event)
+            elif one is not None and what != "deleted":
+                _claim(one, event)
         elif what == "start":
             lives[event["node"]] = event.get("mono", 0)
         elif what == "undone" and event.get("hash") is not None:
-            _take_back(rows.get(_row(event), []), event, lives.get(event["node"], -1))
-        if not isinstance(id, str) or not id:
-            continue
-        one = found.get(id)
-        if one is None:
-            one = found[id] = Kept()
-        if event.get("why") in _STAMPS:
-            one.stamped.add(event["node"])
-        if what in _COPIES:
-            continue
-        if what == "unplaced":
+            _take_back(rows[_row(event)], event, lives.get(event["node"], -1))
+        elif one is not None and what == "unplaced":
             one.unplaced[str(event.get("primary"))] = event
-        elif what == "fewer-places" and isinstance(event.get("n"), int):
+        elif one is not None and what == "fewer-places" and isinstance(event.get("n"), int):
             one.places = event["n"]
-    for (node, _, target), lines in rows.items():
-        for event in lines:
-            id = event.get("request")
-            if isinstance(id, str) and id and event["event"] != "deleted":
-                _claim(found[id], node, target, event)
+    for event in chain.from_iterable(rows.values()):
+        id = event.get("request")
+        if isinstance(id, str) and id and event["event"] != "deleted":
+            _claim(found[id], event)
     return found
 
 
@@ -235,14 +235,15 @@ def _state(line: Event) -> object:
     return None if line["event"] == "deleted" else line.get("hash")
 
 
-def _claim(one: Kept, node: str, target: str | None, event: Event) -> None:
+def _claim(one: Kept, event: Event) -> None:
     """A node has a copy, or a hint."""
+    node, target = event["node"], event.get("hint_for")
     if event.get("durable") is not False:
         one.durable.add(node)
     if target is None:
         one.copies.add(node)
     else:
-        one.hints.setdefault(target, set()).add(node)
+        one.hints.setdefault(str(target), set()).add(node)
 
 
 def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:

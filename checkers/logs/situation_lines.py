@@ -27,18 +27,15 @@ class Before:
     now: int = 0
     had: int = 0
 
-    def look(self, event: Event, what: str) -> None:
-        """Look at the next line, before it is judged."""
-        if what == "stored":
-            self.copy, self.now = _copy(event), _versions(event)
-            self.had = self.copies.get(self.copy, 0)
+    def look(self, event: Event) -> None:
+        """Look at the next line of a copy, before it is judged."""
+        self.copy, self.now = _copy(event), _versions(event)
+        self.had = self.copies.get(self.copy, 0)
 
     def take(self, event: Event, what: str) -> None:
-        """Take in the line that was looked at."""
+        """Take in the line that was judged, one of TAKEN; of a copy, the one looked at."""
         if what == "stored":
             self.copies[self.copy] = self.now
-            return
-        if what not in _TAKEN:
             return
         node = event.get("node", "")
         if what == "deleted":
@@ -53,8 +50,8 @@ class Before:
             self.fetching[node] = self.fetching[node][0], True
 
 
-#: lines that others are judged by, beside those of copies
-_TAKEN = frozenset({"deleted", "layout", "ready", "start", "exchange-failed"})
+#: lines that others are judged by
+TAKEN = frozenset({"stored", "deleted", "layout", "ready", "start", "exchange-failed"})
 
 
 def _copy(event: Event) -> tuple[Any, ...]:
@@ -122,6 +119,10 @@ def resolved(event: Event, before: Before) -> bool:
 
 def superseded(event: Event, before: Before) -> bool:
     return before.now == 1 < before.had and not _put_here(event)
+
+
+#: what a line of a copy can be only where that has more than one version now, or had
+SEVERAL: frozenset[When] = frozenset({made, met, resolved, superseded})
 
 
 def _put_here(event: Event) -> bool:

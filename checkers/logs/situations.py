@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from dynamesis.checkers.logs.logs import Event
 from dynamesis.checkers.logs.situation_lines import (
+    SEVERAL,
+    TAKEN,
     Before,
     Came,
     When,
@@ -280,11 +282,17 @@ def count_situations(events: Iterable[Event]) -> dict[str, int]:
         times = event.get("times")
         times = 1 if times is None else _times(times)
         alike.times += times
-        before.look(event, what)
+        if what == "stored":
+            before.look(event)
+            if before.now > 1 or before.had > 1:
+                for name, when in alike.several:
+                    if when(event, before):
+                        counts[name] += times
         for name, when in alike.may_be:
             if when(event, before):
                 counts[name] += times
-        before.take(event, what)
+        if what in TAKEN:
+            before.take(event, what)
     for alike in seen.values():
         for name in alike.are:
             counts[name] += alike.times
@@ -295,10 +303,12 @@ def count_situations(events: Iterable[Event]) -> dict[str, int]:
 class _Alike:
     """Lines of one event that came by one reason, all of hints or none. `are`: the situations that
     each of them is; `may_be`: those that depend on the rest of the line, or on lines before;
-    `times`: how many there were."""
+    `several`: those of copies that have concurrent versions, or had; `times`: how many there
+    were."""
 
     are: tuple[str, ...]
     may_be: tuple[tuple[str, When], ...]
+    several: tuple[tuple[str, When], ...]
     times: int = 0
 
 
@@ -308,8 +318,9 @@ def _alike(event: Event) -> _Alike:
     if "why" in event:
         every += _BY_EVENT.get(f"{what} {came_by(event)}", ())
     are = [name for name, when in every if isinstance(when, Came) and when(event, Before())]
-    may_be = [(name, when) for name, when in every if not isinstance(when, Came)]
-    return _Alike(tuple(are), tuple(may_be))
+    rest = [(name, when) for name, when in every if not isinstance(when, Came)]
+    several = tuple(each for each in rest if each[1] in SEVERAL)
+    return _Alike(tuple(are), tuple(each for each in rest if each not in several), several)
 
 
 def _times(times: object) -> int:

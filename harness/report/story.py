@@ -109,7 +109,7 @@ def _answered(h: History, row: int, end: int) -> bool:
     """Whether a completion has a value that its invocation did not have in words."""
     if h.value[end] < 0 or h.fs[h.f[row]] in VALUELESS:
         return False
-    return h.value[end] != h.value[row] or not _asked(h, row)
+    return h.text_of(end) != h.text_of(row) or not _asked(h, row)
 
 
 def sentence(results: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ it schedules and records itself."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import Callable, Mapping
@@ -29,6 +30,9 @@ from dynamesis.harness.run.load_share import LoadPlan, LoadShare
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 log = logging.getLogger(__name__)
+
+#: when the garbage collector looks: schedules are values, and leave no cycles behind, so seldom
+_COLLECT = (20_000, 20, 20)
 
 
 class Performer(Protocol):
@@ -64,6 +68,8 @@ def drive(
     ignore()
     end_with(parent)
     ours.close()
+    gc.freeze()  # what the harness had loaded stays: no collection need look at it
+    gc.set_threshold(*_COLLECT)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
         loop.run(_guarded(_Program(begin(), place, shares), theirs))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from dynamesis.harness.report.nodelog import all_events, events
 
 LINES = {
@@ -41,3 +42,28 @@ def test_all_events_are_those_of_the_stream_in_the_same_order(tmp_path: Path) ->
         (12, "n1", "(cut off)"),
     ]
     assert whole[6]["key"] == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"",
+        b"\n",
+        b'{"mono":5,"event":"x"}',
+        b'{"mono":5,"event":"x"\n',
+        b'{"mono":5}\n',
+        b'{"mono":"5","event":"x"}\n',
+        b'[1]\n{"mono":7,"event":"y"}\n',
+        b'{"mono":1,"event":"behind"}\n',
+        b'{"mono":5,"event":"x","v":NaN}\n',
+        b'{"mono":5,"event":"\xff"}\n',
+        b'{"mono":5,\n"event":"x"}\n',
+    ],
+)
+def test_logs_in_memory_are_as_logs_line_by_line(tmp_path: Path, odd: bytes) -> None:
+    """A log of events alone is decoded together."""
+    good = b"".join(b'{"mono":%d,"node":"n1","event":"e"}\n' % n for n in (3, 2, 4))
+    for number, content in enumerate((odd, good + odd, odd + good, good)):
+        path = tmp_path / f"{number}.log"
+        path.write_bytes(content)
+        assert all_events({"n1": path}) == list(events({"n1": path}))
