@@ -53,10 +53,9 @@ def _failure(failure: FailedSchedule) -> Iterator[Line]:
     if small.operations is not None:
         given = counted(len(small.operations), "operation")
     yield "bold red", f"{', '.join(failure.minimal.anomalies)}: seed {failure.seed}"
-    yield (
-        "",
-        f"  {given}, {counted(small.fault_count, 'fault')}, {counted(small.spec.nodes, 'node')}",
-    )
+    nodes = small.spec.nodes
+    cluster = "" if nodes is None else f", {counted(nodes, 'node')}"
+    yield "", f"  {given}, {counted(small.fault_count, 'fault')}{cluster}"
     yield "", f"  folder  {failure.folder}"
     yield "", f"  again   dynamesis simulate --replay {failure.token or failure.folder}"
     for line in dump(small, failure.minimal.anomalies).splitlines():

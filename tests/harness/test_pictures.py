@@ -309,3 +309,14 @@ def test_the_picture_of_a_counter_has_a_caption_of_its_own() -> None:
     found = [anomaly.to_dict() for anomaly in judged(path).anomalies]
     captions = [p.caption for p in Gallery(Run(read(path)), None, found).pictures(found[0])]
     assert captions == ["What the counter can have been, and what reads showed"]
+
+
+def test_a_picture_of_few_operations_is_as_narrow_as_a_phone_and_fills_its_width() -> None:
+    drawn = of_model("unique-ids/duplicate-ids-one-client")["duplicate-ids"]["operations"]
+    assert 'width="520"' in drawn
+    assert 'text x="508"' in drawn, "without times the last event is at the end"
+
+
+def test_an_echo_shows_what_was_sent_and_what_came() -> None:
+    drawn = of_model("echo/wrong-echo-another")["wrong-echo"]["operations"]
+    assert 'echo "a": "b"' in texts(drawn)
