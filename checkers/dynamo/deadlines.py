@@ -27,8 +27,9 @@ from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INVOKE
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
-#: s after its time-out in which an answer must have come: a connection may have to be opened first
-SLACK = 1.2
+#: s after its time-out in which an answer must have come: a connection may have to be opened first;
+#: in virtual time that takes as long as the network does
+SLACK, VIRTUAL_SLACK = 1.2, 0.3
 #: s after its time-out, and before its answer, in which the node must have been awake
 AWAKE = 0.1
 #: options by which a client sends an operation more than once, or elsewhere
@@ -70,7 +71,8 @@ def _lasted(h: History, row: int) -> float:
 def _overdue(ledger: LedgerJudge, row: int) -> bool:
     """Whether an answer came too late, and nothing may have delayed it but the node itself."""
     h, given = ledger.h, ledger.needs.at(row).timeout
-    if given is None or _lasted(h, row) <= given + SLACK or "late" in ledger.reasons:
+    slack = VIRTUAL_SLACK if ledger.virtual else SLACK
+    if given is None or _lasted(h, row) <= given + slack or "late" in ledger.reasons:
         return False
     load = ledger.timeline.phases.get("load", 0)
     node = h.nodes[h.node[row]]
