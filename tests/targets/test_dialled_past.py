@@ -10,20 +10,21 @@ from typing import Any
 import pytest
 
 import dynamesis
+from tests.enough import run_enough
 
 LEARNING = Path(__file__).with_name("learning.py")
 
 
 def run(tmp_path: Path, name: str, nemesis: str = "cut.one") -> dynamesis.TestResult:
-    return dynamesis.run_test(
+    return run_enough(
+        tmp_path,
+        time_limit=6,
         target=f"{LEARNING}:{name}",
         nemesis=nemesis,
         workload="set",
-        time_limit=6,
         rate=60,
         seed=3,
         links="embedded",
-        store=tmp_path,
     )
 
 

@@ -10,18 +10,14 @@ import pytest
 from dynamesis.harness.nemesis.libfaketime import find
 
 import dynamesis
+from tests.enough import run_enough
 
 CLUB = Path(__file__).with_name("club.py")
 
 
 def run(tmp_path: Path, nemesis: str, name: str = "Club") -> dynamesis.TestResult:
-    return dynamesis.run_test(
-        target=f"{CLUB}:{name}",
-        nemesis=nemesis,
-        time_limit=8,
-        seed=3,
-        links="embedded",
-        store=tmp_path,
+    return run_enough(
+        tmp_path, 8, target=f"{CLUB}:{name}", nemesis=nemesis, seed=3, links="embedded"
     )
 
 

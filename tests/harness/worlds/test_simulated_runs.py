@@ -122,7 +122,7 @@ from dynamesis.harness.worlds.test_spec import overrides
 from simulations import options
 for workload, nemesis in (("register", "cut,kill,pause,link"), ("cart", "storm"),
                           ("register", "wipe,disk,clock"), ("counter", "membership,load")):
-    ended = simulate(options(workload, nemesis, seed=7, time_limit=3.0), story=True)
+    ended = simulate(options(workload, nemesis, seed=7, time_limit=1.5), story=True)
     print(hashlib.sha256(b"".join(map(encode, ended.history))).hexdigest())
     print(hashlib.sha256(repr(ended.messages).encode()).hexdigest())
     print(hashlib.sha256(repr(ended.node_logs).encode()).hexdigest())
