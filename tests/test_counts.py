@@ -95,9 +95,14 @@ def test_no_text_has_a_plural_behind_a_count_that_may_be_one() -> None:
         (1.0, ("fault",), "1 fault"),
         (1.5, ("fault",), "1.5 faults"),
         (12_345, ("operation",), "12,345 operations"),
+        (float("nan"), ("fault",), "nan faults"),
+        ("many" * 20, ("false alarm",), "manymanymanymanymany false alarms"),
+        (None, ("node",), "None nodes"),
     ],
 )
-def test_a_count_has_the_noun_that_fits_it(count: float, words: tuple[str, ...], text: str) -> None:
+def test_a_count_has_the_noun_that_fits_it(
+    count: object, words: tuple[str, ...], text: str
+) -> None:
     assert counted(count, *words) == text
 
 

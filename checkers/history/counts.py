@@ -1,16 +1,20 @@
 """Counts in words: a number and its noun agree wherever either is shown.
 
-Imports nothing: commands that have a history nowhere near show counts too.
+Imports nothing of ours: commands that have a history nowhere near show counts too.
 """
 
 from __future__ import annotations
 
+from numbers import Number
 
-def counted(count: float, one: str, many: str = "") -> str:
+
+def counted(count: object, one: str, many: str = "") -> str:
     """A count and what is counted: "1 key", "1,204 keys"; `many` where an s does not make it, as
-    of "entry"."""
-    number = int(count) if count == int(count) else count
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    of "entry". What is no number, in a file of another program, is shown as it is, short."""
+    noun = one if count == 1 else many or one + "s"
+    if isinstance(count, float) and count.is_integer():
+        count = int(count)
+    return f"{count:,} {noun}" if isinstance(count, Number) else f"{str(count)[:20]} {noun}"
 
 
 def times(count: int) -> str:
