@@ -53,10 +53,9 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
 #: codes that a slow machine causes if the answer took WAITED: replicas answered too late
 QUORUMS = ("read-quorum", "write-quorum", "no-coordinator")
-#: codes that clients and the harness give themselves; nothing was sent, or the client broke
+#: codes that clients and the harness give themselves: nothing was sent, or the client broke
 CLIENTS = ("closed", "context-evicted", "client-broke")
-#: codes that a world which is late at random, or whose disks fail, causes by itself (test.json:
-#: `unsteady`)
+#: codes that a world (`unsteady` of test.json) causes by itself: late at random, with failing disks
 UNSTEADY = {
     "late": (*DELAYS, *QUORUMS, "overloaded", "not-ready"),
     "storage": (*QUORUMS, "storage-write", "not-ready"),
@@ -75,7 +74,6 @@ STALLS = 3
 FINAL_DELAYS = 3
 #: ns after which a coordinator gives a replica up, and with it perhaps the quorum
 WAITED = 500_000_000
-#: what is judged
 _FS = ("get", "put", "delete")
 
 
