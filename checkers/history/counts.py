@@ -10,7 +10,8 @@ from numbers import Number
 
 def counted(count: object, one: str, many: str = "") -> str:
     """A count and what is counted: "1 key", "1,204 keys"; `many` where an s does not make it, as
-    of "entry". What is no number, in a file of another program, is shown as it is, short."""
+    of "entry". Other values, from a file of another
+    program, are shown as they are, short."""
     noun = one if count == 1 else many or one + "s"
     if isinstance(count, float) and count.is_integer():
         count = int(count)
