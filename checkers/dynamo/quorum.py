@@ -53,12 +53,13 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
 #: codes that a slow machine causes if the answer took WAITED: replicas answered too late
 QUORUMS = ("read-quorum", "write-quorum", "no-coordinator")
-#: codes that clients and the harness give themselves: nothing was sent, or the client broke
+#: codes that clients and the harness give themselves
 CLIENTS = ("closed", "context-evicted", "client-broke")
 #: codes that a world (`unsteady` of test.json) causes by itself: late at random, with failing disks
 UNSTEADY = {
     "late": (*DELAYS, *QUORUMS, "overloaded", "not-ready"),
     "storage": (*QUORUMS, "storage-write", "not-ready"),
+    "few-hops": ("too-many-hops",),  # late, and its nodes differ in who is healthy
 }
 #: families of faults after which a node starts anew, and is not ready for a while
 RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "upgrade", "dead")
@@ -291,9 +292,8 @@ class LedgerJudge:
         """Whether an operation asked for what its nodes do not promise."""
         need, h = self.needs.at(row), self.h
         hasty = need.was_over(int(h.time[row] - h.time[h.pair[row]]) / 1e9)
-        if code in self.unsteady and row < self.timeline.phases.get("heal", NEVER):
-            return True
-        if code == "overloaded" and self.crowded(row):
+        late = code in self.unsteady and row < self.timeline.phases.get("heal", NEVER)
+        if late or (code == "overloaded" and self.crowded(row)):
             return True
         return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
 
@@ -396,4 +396,5 @@ def _reasons(test: Mapping[str, Any]) -> Iterator[str]:
     """Why a world is unsteady; true, of an earlier version: for all reasons."""
     given = test.get("unsteady")
     named = UNSTEADY if given is True else given if isinstance(given, list) else ()
-    return (why for why in named if isinstance(why, str))
+    few = ["few-hops"] if "late" in named and "max_hops" in (test.get("params") or {}) else []
+    return (why for why in (*named, *few) if isinstance(why, str))

@@ -37,6 +37,8 @@ _ASK_AGAIN = 0.05
 #: s that a node which is started again may hold up other faults, whatever the machine does: a JVM
 #: takes a minute, in which a cut or a pause that was to last a second would leave no majority
 _HELD_UP = 3.0
+#: s until what nodes have left running must have ended
+_LEFT_ENDS = 5.0
 #: s that one question whether a node is ready may take
 _READY_ANSWER = 5.0
 #: s that a method which is asked once all is quiet may take
@@ -148,12 +150,12 @@ class ProcessStore:
         await asyncio.gather(
             *(process.stop(limit) for process in self._processes.values()), return_exceptions=True
         )
-        self._end_left(self._site.folder)
+        await self._end_left(self._site.folder)
 
     async def kill(self, node: str) -> int:
         process = self._process(node)
         await process.kill()
-        self._end_left(self._mark_of(node))
+        await self._end_left(self._mark_of(node))
         return process.pid
 
     async def pause(self, node: str) -> bool:
@@ -358,11 +360,15 @@ class ProcessStore:
     def _mark_of(self, node: str) -> Path:
         return self._site.folder.resolve() / node
 
-    def _end_left(self, folder: Path) -> None:
-        """Kill what nodes have left running outside their groups."""
-        for pid in self._context.left(str(folder.resolve())):
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+    async def _end_left(self, folder: Path) -> None:
+        """Kill what nodes have left running outside their groups, and wait for its end."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LEFT_ENDS
+        while (left := self._context.left(str(folder.resolve()))) and loop.time() < deadline:
+            for pid in left:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(_ASK_AGAIN)
 
     def _not_ready(self, node: str, what: str) -> str:
         return f"node {node} {self._with_log(node, what)}"

@@ -34,6 +34,24 @@ def test_only_what_it_can_cause(tweaks: Tweaks, excused: tuple[str, ...]) -> Non
         assert found == ({} if code in excused else {"unavailable": 1}), code
 
 
+def test_nodes_that_may_hand_on_once_give_up_where_they_differ_in_who_is_healthy() -> None:
+    """Found by simulate (seed 2): one hop, and a primary that its peers do not all reach."""
+    refused = [
+        op(1, process=1, f="put", key="k", id="1.1", value=1),
+        op(1.1, type="fail", process=1, f="put", key="k", id="1.1", node="n1",
+           error=OpError("too-many-hops", True, "")),
+    ]  # fmt: skip
+    few = {"params": {"max_hops": 1}}
+    for unsteady, more, found in (
+        (["late"], few, {}),
+        (["late"], {}, {"unavailable": 1}),
+        (["storage"], few, {"unavailable": 1}),
+        ([], few, {"unavailable": 1}),
+    ):
+        test: dict[str, Any] = {**TEST, "unsteady": unsteady, **more}
+        assert CHECKERS["ledger"](Run(history(refused), test)).counts() == found
+
+
 @pytest.mark.parametrize(
     ("limit", "found"), [(3, {}), (4, {"unavailable": 1}), (None, {"unavailable": 1})]
 )

@@ -324,7 +324,7 @@ async def test_links_end_also_when_a_wake_comes_at_the_same_time(ticks: int) -> 
     with reserve(1) as ports:
         nothing = f"127.0.0.1:{ports.take()}"
         failed = asyncio.Event()
-        made = Peers(ME, 1.0, lambda event: failed.set(), lambda *_, **__: None)
+        made = Peers(ME, 1.0, lambda _: failed.set(), lambda _: failed.set(), lambda *_, **__: None)
         made.add("n2", nothing)
         await failed.wait()
         await asyncio.sleep(0.01)  # it pauses

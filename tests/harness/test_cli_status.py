@@ -13,7 +13,7 @@ def test_transfers_are_shown_with_reason_and_time() -> None:
     ]
     assert _moving({"moving": moving}) == [
         "receiving 2 partitions, waits for n1, n3, about 12.5 s",
-        "giving up 1 partitions",
+        "giving up 1 partition",
     ]
     assert _moving({"moving": []}) == []
     assert _moving(RuntimeError("no answer")) == []
@@ -21,7 +21,7 @@ def test_transfers_are_shown_with_reason_and_time() -> None:
 
 def test_what_will_not_come_of_itself_is_shown_once_with_what_to_do() -> None:
     moving = [move("receiving", ["n1", "n3"]) | {"down": ["n3"]}]
-    assert _moving({"moving": moving}) == ["receiving 1 partitions, waits for n1, n3 (down)"]
+    assert _moving({"moving": moving}) == ["receiving 1 partition, waits for n1, n3 (down)"]
     way_out = {"n3": "n6 has partitions to fetch from it, and it is down: start it, or ..."}
     of_two = {
         "n1": {"membership": {"waits_for": way_out}},

@@ -65,7 +65,7 @@ def test_a_key_is_shown_as_it_is_spelled(
         ("return CheckerResult('valid')", "its verdict must be a Verdict, and is 'valid'"),
         (
             "return CheckerResult(Verdict.VALID, (Anomaly('x', why='y'),))",
-            "it returned VALID, and 1 anomalies",
+            "it returned VALID, and 1 anomaly",
         ),
         ("return CheckerResult(Verdict.INVALID)", "INVALID, and no anomaly that proves it"),
         (

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from dynamesis.cluster.core.node.node import Node
-from dynamesis.cluster.core.protocol.messages import Refusal
+from dynamesis.cluster.core.protocol.messages import Get, Put, Refusal
 
 
 def overloaded_ever_after(node: Node) -> None:
@@ -26,14 +26,14 @@ def overloaded_ever_after(node: Node) -> None:
 
 def not_ready_now_and_then(node: Node) -> None:
     """One put in seven is refused as `not-ready`."""
-    admit, numbers = node.dispatch._admit, count(1)
+    objection, numbers = node.dispatch._objection, count(1)
 
-    def seldom(rid: int, *asked: Any) -> Refusal | None:
-        if asked[1] and next(numbers) % 7 == 0:
-            return Refusal(rid, "not-ready", "not yet", 0.1)
-        return admit(rid, *asked)
+    def seldom(asked: Get | Put, *about: Any, **queue: Any) -> Refusal | None:
+        if isinstance(asked, Put) and next(numbers) % 7 == 0:
+            return Refusal(asked.rid, "not-ready", "not yet", 0.1)
+        return objection(asked, *about, **queue)
 
-    node.dispatch._admit = seldom  # type: ignore[method-assign]
+    node.dispatch._objection = seldom  # type: ignore[method-assign]
 
 
 def distrusts_its_disk(node: Node) -> None:

@@ -269,7 +269,8 @@ def test_a_source_without_end_is_asked_only_when_an_operation_is_due():
     class Counted:
         def op(self, ctx):
             asked.append(ctx.time)
-            return gen.repeat(A).op(ctx)
+            op, _ = gen.repeat(A).op(ctx)
+            return op, self
 
         def update(self, ctx, event):
             return self
