@@ -59,7 +59,7 @@ CLIENTS = ("closed", "context-evicted", "client-broke")
 UNSTEADY = {
     "late": (*DELAYS, *QUORUMS, "overloaded", "not-ready"),
     "storage": (*QUORUMS, "storage-write", "not-ready"),
-    "few-hops": ("too-many-hops",),  # late, and its nodes differ in who is healthy
+    "few-hops": ("too-many-hops",),  # late, and views of health differ
 }
 #: families of faults after which a node starts anew, and is not ready for a while
 RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "upgrade", "dead")

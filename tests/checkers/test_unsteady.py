@@ -34,7 +34,7 @@ def test_only_what_it_can_cause(tweaks: Tweaks, excused: tuple[str, ...]) -> Non
         assert found == ({} if code in excused else {"unavailable": 1}), code
 
 
-def test_nodes_that_may_hand_on_once_give_up_where_they_differ_in_who_is_healthy() -> None:
+def test_nodes_with_one_hop_give_up_where_their_views_of_health_differ() -> None:
     """Found by simulate (seed 2): one hop, and a primary that its peers do not all reach."""
     refused = [
         op(1, process=1, f="put", key="k", id="1.1", value=1),
