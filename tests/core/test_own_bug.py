@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.node.parts import Parts
+from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.zoo import resolve
 from simulator import Simulator
 
@@ -55,3 +56,21 @@ def test_the_page_names_methods_that_exist(line: tuple[str, str]) -> None:
     part, methods = line
     for method in re.findall(r"`(\w+)`", methods):
         assert hasattr(getattr(Parts(), part), method), f"{part}.{method}"
+
+
+def test_what_is_durable_is_reported_through_the_runtime() -> None:
+    """Where `log-tail` is planted: a short cut around that method made the bug act nowhere."""
+    reported: list[int] = []
+
+    class Counting(Runtime):
+        def persisted(self, token: int, reason: str | None = None) -> None:
+            reported.append(token)
+            super().persisted(token, reason)
+
+    class Counted(Node):
+        parts = Parts(runtime=Counting)
+
+    sim = Simulator(3, node_class=Counted)
+    reported.clear()
+    sim.put("n1", b"k", b"v")
+    assert reported

@@ -68,7 +68,7 @@ class Node(Assembly):
         runtime.wall = wall
         kind = type(event)
         if kind is Persisted:
-            runtime.persists.pop(event.token)(None)  # type: ignore[union-attr]
+            runtime.persisted(event.token)  # type: ignore[union-attr]
         elif self._stopped:
             if kind is PersistFailed:
                 self._other(event)
