@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,10 @@ def as_json(run: Run) -> dict[str, Any]:
 def test_one_bug_is_one_file_that_is_replayed_first_and_in_ci(start: Start, tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(HUNT)
     failures = FailureFolder(tmp_path / "failures")
-    first = start("hunt", "small.yaml", *SMALL, "--runs", "6", "--jobs", "2", "--json")
+    # one run finds it, at most 2 + 2 have fewer faults, 2 say how often, at most 10 are in
+    # simulation: two at least are left for further rounds
+    few = ("--runs", "19", "--shrink-runs", "2", "--jobs", "2")
+    first = start("hunt", "small.yaml", *SMALL, *few, "--json")
     assert first.wait() == 1, first.printed()
     [row] = as_json(first)["failures"]
     [failure] = failures.all()
@@ -53,12 +57,9 @@ def test_one_bug_is_one_file_that_is_replayed_first_and_in_ci(start: Start, tmp_
     assert failure.struck == row["struck"] >= 2
     assert failure.rate is not None
     assert (failure.rate.failed, failure.rate.runs) == (2, 2)
-    assert as_json(first)["runs"]["processes"] == {
-        "invalid": 6,
-        "error": 0,
-        "unknown": 0,
-        "valid": 0,
-    }
+    runs = as_json(first)["runs"]
+    assert sum(sum(each.values()) for each in runs.values()) == 19
+    assert runs["processes"]["invalid"] == sum(runs["processes"].values()) >= 5
 
     # what is known is replayed before anything is drawn
     second = start("hunt", "small.yaml", *SMALL, "--runs", "2", "--json")
@@ -73,7 +74,7 @@ def test_one_bug_is_one_file_that_is_replayed_first_and_in_ci(start: Start, tmp_
     assert "still fails, 2 of 2 runs (34% to 100%)" in again.printed()
     file = failures.file(failure.name)
     before = file.read_text()
-    file.write_text(before.replace("  bug: [self-merge]\n", ""))
+    file.write_text(re.sub(r"(?m)^ +bug: \[self-merge]\n", "", before))
     fixed = start("replay", "failures", "--replays", "2", "--json")
     assert fixed.wait() == 0, fixed.printed()
     [row] = as_json(fixed)["failures"]
