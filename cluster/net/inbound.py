@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, get_args
 
@@ -65,9 +66,13 @@ class Inbound(Stream):
         self.held = 0
         #: when that frame began, s on the loop's clock
         self.since = 0.0
+        #: questions that were read and wait for a turn (cluster.net.turns), and since when
+        self.waiting: deque[Message] = deque()
+        self.asked_at = 0.0
+        self._is_held_back = False
         self._watch: asyncio.TimerHandle | None = None
         self._listener = listener
-        self._deliver = listener.deliver
+        self._turns = listener.turns
         self._role = ""
         #: what it may send: until it is greeted nothing
         self._accepted: frozenset[type] = frozenset()
@@ -161,7 +166,7 @@ class Inbound(Stream):
     def _hand_on(self, asked: list[Message]) -> None:
         if asked:
             self.owed += len(asked)
-            self._deliver(self, asked)
+            self._turns.take(self, asked)
 
     def on_message(self, message: Message) -> None:
         if not self._role:
@@ -173,10 +178,17 @@ class Inbound(Stream):
                 message, "bad-request", f"{_name(message)} is not for {ROLES[self._role]} here"
             )
 
+    def fault(self, reason: str) -> None:
+        """The same, after what it asked before that."""
+        self._turns.finish(self)
+        super().fault(reason)
+
     def on_fault(self, reason: str) -> None:
         self._listener.emit("bad-frame", channel=self.channel, peer=self.peer, reason=reason)
 
     def on_close(self, reason: str) -> None:
+        self.owed -= len(self.waiting)  # nothing of them was begun
+        self.waiting.clear()
         self._listener.channels.pop(self.channel, None)
         self._listener.hold(self, 0)
         self._listener.left(self)
@@ -192,8 +204,23 @@ class Inbound(Stream):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if not self.closing and self.transport is not None:
+        if self.waiting:
+            self._turns.go_on(self)
+        elif not self.closing and self.transport is not None:
             self.transport.resume_reading()
+
+    def hold_back(self) -> None:
+        """Read no more of it while something of it waits."""
+        if not self._is_held_back and not self.closing and self.transport is not None:
+            self._is_held_back = True
+            self.transport.pause_reading()
+
+    def release(self) -> None:
+        """Nothing of it waits."""
+        if self._is_held_back:
+            self._is_held_back = False
+            if not self.clogged and not self.closing and self.transport is not None:
+                self.transport.resume_reading()
 
     def _greet(self, message: Message) -> None:
         if not isinstance(message, Hello):

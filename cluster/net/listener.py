@@ -12,7 +12,7 @@ import asyncio
 import resource
 import ssl
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from itertools import count
 
 from dynamesis.cluster.config.config import split_address
@@ -25,6 +25,7 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.net.agreement import conflict, differences
 from dynamesis.cluster.net.inbound import GREETING_TIMEOUT, ROLES, Accepts, Inbound
 from dynamesis.cluster.net.stream import mismatch
+from dynamesis.cluster.net.turns import Turns
 from dynamesis.cluster.net.wire import WireError, encode
 
 #: connections that the kernel may hold while the node is stopped or busy
@@ -49,8 +50,8 @@ Emit = Callable[..., None]
 
 
 class Listener:
-    """One port and the connections that came in by it. `deliver` gets the questions that came
-    together on a connection, in order."""
+    """One port and the connections that came in by it. `deliver` gets the next questions of a
+    connection, in order, and takes all that it is given."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Listener:
         accepts: Accepts,
         out_limit: int,
         numbers: count[int],
-        deliver: Callable[[Inbound, list[Message]], None],
+        deliver: Callable[[Inbound, Iterable[Message]], None],
         emit: Emit,
         secret: str = "",
         clients_prove: bool = False,
@@ -82,7 +83,7 @@ class Listener:
         self.mine = mine
         self.accepts = accepts
         self.out_limit = out_limit
-        self.deliver = deliver
+        self.turns = Turns(deliver)
         self.emit = emit
         self.channels: dict[int, Inbound] = {}
         self.stopping = False

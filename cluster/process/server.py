@@ -18,7 +18,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, NoReturn
 
@@ -210,7 +210,7 @@ class NodeServer:
         else:
             self.post_all((event,))
 
-    def post_all(self, events: Sequence[Event]) -> None:
+    def post_all(self, events: Iterable[Event]) -> None:
         """The same, of events that came together, as of one time."""
         waiting = self._events
         if self._handling or self._over:
@@ -230,15 +230,15 @@ class NodeServer:
             self._crash(error)
         self._handling = False
 
-    def _received(self, inbound: Inbound, messages: list[Message]) -> None:
-        channel, peer = inbound.channel, inbound.peer
-        self.post_all([Received(channel, peer, message) for message in messages])
+    def _received(self, inbound: Inbound, messages: Iterable[Message]) -> None:
+        channel, peer, waited = inbound.channel, inbound.peer, self._data.turns.waited
+        self.post_all(Received(channel, peer, message, waited) for message in messages)
         if inbound.decoder.length > LARGE:
             self._memory.in_progress(self._core.value_bytes)
 
     # ---- administration
 
-    def _asked_all(self, inbound: Inbound, asks: list[Any]) -> None:
+    def _asked_all(self, inbound: Inbound, asks: Iterable[Any]) -> None:
         for ask in asks:
             self._ask(inbound, ask)
 

@@ -44,7 +44,7 @@ async def main() -> None:
             busy: list[float] = []
             for _ in range(ROUNDS):
                 await open_loop(all_, RATE, b"v" * 1000, SECONDS)
-                quiet += collect(all_)[0]
+                quiet += collect(all_).latencies
                 # in memory it comes back empty: its peers have all to bring it
                 await cluster.kill("n5")
                 await open_loop(all_, 4 * RATE, b"v" * 1000, 3.0)
@@ -53,7 +53,7 @@ async def main() -> None:
                 await open_loop(all_, RATE, b"v" * 1000, 1.0)
                 collect(all_)
                 await open_loop(all_, RATE, b"v" * 1000, SECONDS)
-                busy += collect(all_)[0]
+                busy += collect(all_).latencies
             print(f"{'':26}    p50         p99       p99.9")
             print(f"nothing in the background {quantiles(quiet)}")
             print(f"a node is brought back    {quantiles(busy)}")

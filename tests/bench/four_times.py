@@ -2,7 +2,8 @@
 
 Five nodes in memory, values of so many bytes (100). First one put at a time, then as many in
 flight as give the most, then puts at four times that rate, whatever becomes of them (open loop), on
-50 connections. Prints rate and latency of what was accepted, how the others ended, and memory.
+50 connections. Prints rate and latency of what was accepted (since it was due, and since the driver
+sent it: the rest is the driver's own delay), how the others ended, and memory.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from dynamesis.cluster.core.protocol.messages import Hello, Key, Message, Put, PutReply, Refusal
 from dynamesis.cluster.net.stream import Dialled, dial
@@ -35,8 +37,11 @@ class Asker(Dialled):
         super().__init__(Hello("", "dynamesis", role="client"), NODE_LIMIT, CLIENT_LIMIT)
         self.free = [Key(b"%d-%d" % (number, i)) for i in range(keys)]
         self.contexts: dict[Key, bytes] = {}
-        self.begun: dict[int, tuple[Key, float]] = {}
+        #: rid -> key, when the put was due, when it was sent
+        self.begun: dict[int, tuple[Key, float, float]] = {}
+        #: of what was accepted: s since it was due, and since it was sent
         self.latencies: list[float] = []
+        self.since_sent: list[float] = []
         self.outcomes: Counter[str] = Counter()
         self.after = lambda asker: None
         self._name = os.urandom(6).hex()
@@ -49,16 +54,18 @@ class Asker(Dialled):
             return
         key = self.free.pop(0)
         self._rid += 1
-        self.begun[self._rid] = key, due
+        self.begun[self._rid] = key, due, time.monotonic()
         request = f"{self._name}.{self._rid}"
         self.send(Put(self._rid, request, key, value, self.contexts.get(key, b"")))
 
     def on_answer(self, message: Message) -> None:
-        key, due = self.begun.pop(message.rid)
+        key, due, sent = self.begun.pop(message.rid)
         self.free.append(key)
         if isinstance(message, PutReply):
             self.contexts[key] = message.context
-            self.latencies.append(time.monotonic() - due)
+            now = time.monotonic()
+            self.latencies.append(now - due)
+            self.since_sent.append(now - sent)
             self.outcomes["ok"] += 1
         elif isinstance(message, Refusal):
             self.outcomes[message.code] += 1
@@ -76,12 +83,21 @@ async def askers(addresses: list[str], size: int) -> list[Asker]:
     return found
 
 
-def collect(all_: list[Asker]) -> tuple[list[float], Counter[str]]:
+class Outcome(NamedTuple):
+    """What became of a load: latencies of what was accepted, in order, and how all ended."""
+
+    latencies: list[float]
+    since_sent: list[float]
+    ended: Counter[str]
+
+
+def collect(all_: list[Asker]) -> Outcome:
     latencies = sorted(x for asker in all_ for x in asker.latencies)
+    since_sent = sorted(x for asker in all_ for x in asker.since_sent)
     ended = sum((asker.outcomes for asker in all_), Counter())
     for asker in all_:
-        asker.latencies, asker.outcomes = [], Counter()
-    return latencies, ended
+        asker.latencies, asker.since_sent, asker.outcomes = [], [], Counter()
+    return Outcome(latencies, since_sent, ended)
 
 
 async def closed(all_: list[Asker], in_flight: int, value: bytes, seconds: float) -> None:
@@ -130,14 +146,23 @@ def memory(pids: list[int]) -> int:
     return found
 
 
-def show(what: str, seconds: float, latencies: list[float], ended: Counter[str]) -> None:
-    at = (
-        [latencies[int(q * (len(latencies) - 1))] * 1e3 for q in (0.5, 0.99)]
-        if latencies
-        else [0, 0]
+def quantile(latencies: list[float], q: float) -> float:
+    """In ms, of latencies in order; 0 without any."""
+    return 1e3 * latencies[int(q * (len(latencies) - 1))] if latencies else 0.0
+
+
+def show(what: str, seconds: float, came: Outcome) -> None:
+    p50, p99, sent = (
+        quantile(came.latencies, 0.5),
+        quantile(came.latencies, 0.99),
+        quantile(came.since_sent, 0.99),
     )
-    rate = len(latencies) / seconds
-    print(f"{what:24}{rate:8.0f}/s  p50 {at[0]:7.1f} ms  p99 {at[1]:7.1f} ms  {dict(ended)}")
+    rate = len(came.latencies) / seconds
+    print(
+        f"{what:18}{rate:7.0f}/s  p50 {p50:6.1f} ms  p99 {p99:6.1f} ms ({sent:.1f} since sent)  "
+        f"{dict(came.ended)}",
+        flush=True,
+    )
 
 
 async def main(size: int) -> None:
@@ -155,20 +180,24 @@ async def main(size: int) -> None:
             await closed(all_, 10, value, 1.0)
             collect(all_)
             await closed(all_, 1, value, 4.0)
-            show("one at a time", 4.0, *collect(all_))
+            alone = collect(all_)
+            show("one at a time", 4.0, alone)
             peak = 0.0
             for in_flight in (4, 16, 32, 64, 128):
                 await closed(all_, in_flight, value, 4.0)
-                latencies, ended = collect(all_)
-                show(f"{in_flight} in flight", 4.0, latencies, ended)
-                if sum(ended.values()) == ended["ok"]:
-                    peak = max(peak, len(latencies) / 4.0)
+                came = collect(all_)
+                show(f"{in_flight} in flight", 4.0, came)
+                peak = max(peak, len(came.latencies) / 4.0)
             before = memory(pids)
             late = await open_loop(all_, FACTOR * peak, value, SECONDS)
-            latencies, ended = collect(all_)
-            show(f"{FACTOR * peak:.0f}/s offered", SECONDS, latencies, ended)
-            goodput = len(latencies) / SECONDS / peak
-            print(f"goodput {goodput:.0%} of the peak; the driver was up to {late:.2f} s late")
+            came = collect(all_)
+            show(f"{FACTOR * peak:.0f}/s offered", SECONDS, came)
+            goodput = len(came.latencies) / SECONDS / peak
+            times = quantile(came.latencies, 0.99) / quantile(alone.latencies, 0.99)
+            print(
+                f"goodput {goodput:.0%} of the peak; p99 {times:.1f} times that of one at a time; "
+                f"the driver was up to {late:.2f} s late"
+            )
             print(f"MiB of the largest node: {before} before, {memory(pids)} after")
         finally:
             await cluster.stop_all()

@@ -3,12 +3,15 @@ nor for long for a node that does not answer."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from dynamesis.cluster.core.protocol import events as ev
 from dynamesis.cluster.core.protocol.messages import (
     Get,
     GetReply,
+    Key,
     Put,
     PutReply,
     Refusal,
@@ -111,12 +114,83 @@ class TestWaiting:
         sim.run(0.1)
         assert isinstance(sim.replies[other], GetReply)
         sim.run(1.0)
+        for i in range(10):  # then it is known to be small
+            sim.ask("n1", Get(i, b"hot"))
+        sim.run(0.1)
         hot = [sim.ask("n1", Get(i, b"hot")) for i in range(share + 500)]
         cold = sim.ask("n1", Get(1, b"cold"))
         sim.run(0.1)
         codes = [getattr(sim.replies[c], "code", "ok") for c in hot]
         assert codes.count("overloaded") == 500
         assert isinstance(sim.replies[cold], GetReply)
+
+
+def crowd(sim: Simulator, question: Callable[[int], Get | Put], many: int) -> Counter[str]:
+    """How so many requests end that come together."""
+    channels = [sim.ask("n1", question(i)) for i in range(many)]
+    sim.run(3.0)
+    ends = [sim.replies[channel] for channel in channels]
+    assert all(e.retry_after for e in ends if isinstance(e, Refusal) and e.code == "overloaded")
+    return Counter(getattr(e, "code", type(e).__name__) for e in ends)
+
+
+class TestACrowdAtOneKey:
+    """What requests of one key move between nodes is bounded, by what its siblings weigh."""
+
+    #: all that requests of one key may move is 16 MiB
+    LARGE = 900_000
+
+    def stored(self, key: Key) -> Simulator:
+        """A cluster in which `key` has four siblings, and some time ago."""
+        sim = Simulator()
+        for _ in range(4):
+            assert isinstance(sim.put("n1", key, bytes(self.LARGE)), PutReply)
+        sim.run(6.0)
+        return sim
+
+    def test_gets_of_a_large_key(self) -> None:
+        sim = self.stored(Key(b"large"))
+        came = crowd(sim, lambda i: Get(i, Key(b"large")), 300)
+        assert came["overloaded"] == 300 - came["GetReply"] > 280
+        assert came["GetReply"] >= 4
+
+    def test_puts_of_a_byte_to_a_large_key(self) -> None:
+        sim = self.stored(Key(b"large"))
+        came = crowd(sim, lambda i: Put(i, f"c{i}", Key(b"large"), b"v"), 300)
+        assert came["overloaded"] == 300 - came["PutReply"] > 280
+        assert came["PutReply"] >= 4
+        # where other nodes hand them on they are not more
+        for node in ("n2", "n3", "n4", "n5"):
+            channels = [
+                sim.ask(node, Put(i, f"{node}{i}", Key(b"large"), b"v")) for i in range(100)
+            ]
+            sim.run(3.0)
+            codes = [getattr(sim.replies[channel], "code", "ok") for channel in channels]
+            assert codes.count("overloaded") > 80
+            assert codes.count("ok") >= 4
+
+    def test_other_keys_are_served_meanwhile(self) -> None:
+        sim = self.stored(Key(b"large"))
+        large = [sim.ask("n1", Get(i, Key(b"large"))) for i in range(100)]
+        small = [sim.ask("n1", Put(i, f"s{i}", Key(b"k%d" % i), b"v")) for i in range(100)]
+        sim.run(3.0)
+        assert {type(sim.replies[channel]) for channel in small} == {PutReply}
+        assert sum(isinstance(sim.replies[channel], Refusal) for channel in large) > 80
+
+    def test_a_small_key_may_be_asked_for_by_a_crowd_once_it_is_known(self) -> None:
+        sim = Simulator()
+        sim.put("n1", b"hot", b"v")
+        first = crowd(sim, lambda i: Get(i, Key(b"hot")), 300)
+        assert first == {"GetReply": 65, "overloaded": 235}
+        assert crowd(sim, lambda i: Get(i, Key(b"hot")), 300) == {"GetReply": 300}
+
+    def test_a_key_that_has_become_small_again_is_known_to_be(self) -> None:
+        sim = self.stored(Key(b"large"))
+        read = sim.get("n1", b"large")
+        assert isinstance(read, GetReply)
+        assert isinstance(sim.put("n1", b"large", b"v", read.context), PutReply)
+        assert isinstance(sim.get("n1", b"large"), GetReply)
+        assert crowd(sim, lambda i: Get(i, Key(b"large")), 300) == {"GetReply": 300}
 
 
 class Server:
@@ -187,6 +261,44 @@ def test_what_is_slow_by_itself_is_not_overloaded() -> None:
     for i in range(4000):
         server.offer(10 + i / 4000, i % 9, b"k%d" % i)
     assert not server.refused
+
+
+def test_what_a_question_waited_before_it_was_read_is_of_the_queue_too() -> None:
+    """Answers come immediately, but the loop is late, for as long as many ask."""
+    sim = Simulator()
+    queue = sim.nodes["n1"].admission.queue
+
+    def ask(many: int, waited: float) -> None:
+        for i in range(many):
+            get = Get(i, Key(b"k%d" % i))
+            sim.feed("n1", ev.Received(10_000_000, None, get, waited))
+        sim.run(0.03)
+
+    for _ in range(20):
+        ask(20, 0.0)
+    assert queue.limit > 1000
+    for _ in range(20):
+        ask(20, 0.5)
+    low = queue.limit
+    assert low < 100
+    # a loop that is late for hardly any requests is busy with something else
+    for _ in range(40):
+        ask(2, 0.5)
+    assert queue.limit > low
+
+
+def test_the_longer_it_took_the_more_is_shed() -> None:
+    queues = []
+    for took in (0.013, 2.0):
+        queue = ClientQueue(0.01, 4096, 64 * MIB)
+        for i in range(100):
+            queue.enter(1, Key(b"k%d" % i), 0)
+        for i in range(50):
+            queue.leave(1, Key(b"k%d" % i), 0, took)
+        queue.objection(10.0, 2, Key(b"k"), 0)
+        queues.append(queue.limit)
+    assert 70 < queues[0] <= 80
+    assert queues[1] == 50
 
 
 def test_the_limit_comes_back_and_never_falls_below_its_floor() -> None:

@@ -48,6 +48,7 @@ from dynamesis.cluster.core.protocol.messages import (
     TreeRoots,
 )
 from dynamesis.cluster.core.ring.placement import Placement
+from dynamesis.cluster.core.runtime.admission import FEW
 from dynamesis.cluster.core.runtime.request_dedup import MAX_REQUEST, Respond
 from dynamesis.cluster.core.versions.context import BadContext, SeenVersions
 
@@ -55,6 +56,7 @@ _RETRY_AFTER = 0.1
 #: judged where they are admitted
 _CLIENTS = frozenset((Get, Put, Locate))
 _USUAL = RequestOptions()
+_NOTHING_SEEN = SeenVersions({})
 #: the error that answers a state from a node that takes no part
 _STRANGER = "not-member"
 
@@ -80,8 +82,9 @@ class Dispatch:
         self.usual = usual
         #: channel of a client -> what came in on it and is not answered, by rid
         self._open: dict[int, dict[int, Abandoned]] = {}
-        #: of the question that is being answered
+        #: of the question that is being answered: its channel, and seconds that it waited before
         self._channel = 0
+        self._waited = 0.0
         #: the placement under which clients are known to be served
         self._served: Placement | None = None
         #: (channel, rid) of the last puts that other nodes handed on
@@ -105,7 +108,7 @@ class Dispatch:
     def asked(self, channel: int, event: Received) -> None:
         """Answer the question of `event` on its channel, now or later."""
         message, runtime = event.message, self._node.runtime
-        self._channel = channel
+        self._channel, self._waited = channel, event.waited
         kind = type(message)
         usual = self.usual
         if usual is not None:
@@ -234,11 +237,12 @@ class Dispatch:
         if refusal is None and len(put.request) > MAX_REQUEST:
             text = f"the request id is {len(put.request)} characters; at most {MAX_REQUEST}"
             refusal = Refusal(put.rid, "bad-request", text)
-        try:
-            seen = node.services.contexts.read(put.key, put.context)
-        except BadContext as e:
-            seen = SeenVersions({})
-            refusal = refusal or Refusal(put.rid, "bad-context", str(e))
+        seen = _NOTHING_SEEN
+        if refusal is None:  # what is refused costs no more than that
+            try:
+                seen = node.services.contexts.read(put.key, put.context)
+            except BadContext as e:
+                refusal = Refusal(put.rid, "bad-context", str(e))
         if refusal is not None:
             self._refuse("put", refusal)
             return
@@ -290,6 +294,10 @@ class Dispatch:
             return Refusal(rid, "key-too-large", _limit("key", len(key), 1, p.max_key))
         if size > p.max_value:
             return Refusal(rid, "value-too-large", _limit("value", size, 0, p.max_value))
+        under_way = node.barriers.under_way.get(key, 0)
+        crowd = admission.crowd_objection(key, under_way) if under_way > FEW else None
+        if crowd is not None:
+            return Refusal(rid, "overloaded", crowd, _RETRY_AFTER)
         wrong = None if usual else _wrong_option(asked.options, p.n, p.max_timeout)
         if wrong is not None:
             return Refusal(rid, "bad-request", wrong)
@@ -316,7 +324,8 @@ class Dispatch:
         node, channel = self._node, self._channel
         queue, runtime, key, rid = node.admission.queue, node.runtime, asked.key, asked.rid
         queue.enter(channel, key, size)
-        began, latencies, waiting = runtime.now, node.stats.latency[kind], self._open
+        began, latencies = runtime.now - self._waited, node.stats.latency[kind]
+        waiting = self._open
 
         def answer(message: GetReply | PutReply | Refusal) -> None:
             now = runtime.now

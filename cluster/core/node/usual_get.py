@@ -23,6 +23,8 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.requests.coordinator import Services
 from dynamesis.cluster.core.requests.get import GetRequest
+from dynamesis.cluster.core.runtime.admission import FEW
+from dynamesis.cluster.core.runtime.queue import UNIT
 from dynamesis.cluster.core.runtime.request_dedup import Respond
 from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.versions import clock
@@ -125,6 +127,13 @@ class UsualGet:
         answers = {peer: dots for peer, _ in self._got}
         s.runtime.log("read", {"key": get.key, "answers": answers}, only_key=True)
         siblings = clock.versions(shown)
+        if (
+            len(siblings) > 1
+            or (siblings and len(siblings[0].value) >= UNIT)
+            or get.key in s.admission.sizes
+            or s.barriers.under_way[get.key] > FEW
+        ):
+            s.weigh(get.key, shown)
         s.stats.read(len(siblings), len(shown))
         token = s.contexts.token(get.key, shown, self._got[0][0])
         durable = [durable for _, durable in self._got].count(True)

@@ -24,6 +24,7 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.requests.coordinator import Services
 from dynamesis.cluster.core.requests.put import PutRequest
+from dynamesis.cluster.core.runtime.queue import UNIT
 from dynamesis.cluster.core.runtime.request_dedup import Respond
 from dynamesis.cluster.core.runtime.runtime import Failure
 from dynamesis.cluster.core.storage.record_table import NoActor, Record
@@ -113,6 +114,8 @@ class UsualPut:
                 return False
         self._view = s.placement()
         s.barriers.enter(put.key)
+        if known is None or len(put.value) >= UNIT or put.key in s.admission.sizes:
+            s.weigh(put.key, after)
         if old is not None and old.actor is not None and old.actor != actor:
             s.runtime.emit("epoch-renewed", was=old.actor, actor=actor, key=put.key)
         self._state = after

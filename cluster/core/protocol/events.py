@@ -50,11 +50,13 @@ class Stopping(_Value, frozen=True):
 class Received(_Value, frozen=True):
     """A message came in. On an inbound connection `channel` is its number, and `peer` the
     node that sent HELLO on it (None: a client). On a link that we dialled, channel is
-    None and `peer` the node at its other end: the message is an answer."""
+    None and `peer` the node at its other end: the message is an answer. `waited`: seconds that
+    it was in this process, or could have been, before it came to the core."""
 
     channel: int | None
     peer: str | None
     message: Message
+    waited: float = 0.0
 
 
 class SendFailed(_Value, frozen=True):

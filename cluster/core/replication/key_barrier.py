@@ -16,30 +16,31 @@ class KeyBarriers:
     """The barriers of one node, and the keys that something is under way for."""
 
     def __init__(self) -> None:
-        self._busy: dict[bytes, int] = {}
+        #: key -> how much is under way for it
+        self.under_way: dict[bytes, int] = {}
         #: key -> the name of its barrier
         self.names: dict[bytes, str] = {}
 
     def enter(self, key: Key) -> None:
         """Something that holds states of `key` in memory begins."""
-        self._busy[key] = self._busy.get(key, 0) + 1
+        self.under_way[key] = self.under_way.get(key, 0) + 1
         if self.names:
             self.names.pop(key, None)
 
     def leave(self, key: Key) -> None:
         """It has ended, and will send nothing any more."""
-        left = self._busy[key] - 1
+        left = self.under_way[key] - 1
         if left:
-            self._busy[key] = left
+            self.under_way[key] = left
         else:
-            del self._busy[key]
+            del self.under_way[key]
 
     def __len__(self) -> int:
         """How many keys something is under way for."""
-        return len(self._busy)
+        return len(self.under_way)
 
     def busy(self, key: Key) -> bool:
-        return key in self._busy
+        return key in self.under_way
 
     def set(self, key: Key, name: str) -> None:
         self.names[key] = name

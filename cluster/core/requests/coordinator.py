@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dynamesis.cluster.core.membership.detector import Detector
-from dynamesis.cluster.core.protocol.messages import Dot, Key, QuorumInfo, RequestOptions
+from dynamesis.cluster.core.protocol.messages import (
+    Dot,
+    Key,
+    QuorumInfo,
+    RequestOptions,
+    State,
+)
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from dynamesis.cluster.core.replication.replica import Replica
@@ -21,6 +27,7 @@ from dynamesis.cluster.core.runtime.request_dedup import RequestDedup
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.runtime.stats import Stats
 from dynamesis.cluster.core.versions.context import Contexts
+from dynamesis.cluster.core.versions.siblings import size_of
 from dynamesis.cluster.core.versions.versioning import Versioning
 
 _USUAL = RequestOptions()
@@ -109,6 +116,10 @@ class Services:
         if self.detector.slow_until > self.runtime.now:
             return None
         return self.params.replica_timeout
+
+    def weigh(self, key: Key, state: State) -> None:
+        """A request of `key` moves this state."""
+        self.admission.weigh(key, size_of(state), self.barriers.under_way.get(key, 0))
 
     def timeout(self, options: RequestOptions) -> float:
         return self.params.request_timeout if options.timeout is None else options.timeout

@@ -172,6 +172,7 @@ class GetRequest:
     def _answer(self) -> None:
         self._log()
         siblings = clock.versions(self._shown)
+        self.services.weigh(self.get.key, self._shown)
         self.services.stats.read(len(siblings), len(self._shown))
         self._finish(
             GetReply(

@@ -263,6 +263,7 @@ class PutRequest:
         )
         if stamped is not None:
             self._state, self._covers = stamped
+            self.services.weigh(put.key, self._state)
             self.services.dedup.stamped(put, self._state, self._covers)
 
     def durable_places(self, own: ReplicaSlot) -> list[ReplicaSlot]:

@@ -6,6 +6,11 @@ immediately, with a time to come back. A request counts until its last replica h
 timed out, not only until its client has its answer. Replicas' traffic is exempt: to
 refuse it would turn overload into hints and repairs, and so into more of it.
 
+A request may move far more than it has in it: a put of one byte sends all siblings of its key to
+the replicas, and a get brings them from there. So the bytes that requests of one key move are
+bounded too, where that key has its coordinator: by a share of those that may be in progress, and
+as long as nothing is known of the key by so many requests (UNKNOWN bytes each).
+
 What clients wait for is bounded by its delay as well, and shared (cluster.core.runtime.queue).
 
 Background work (handoff, exchanges, transfers) runs in slices. Every second the p99 of
@@ -16,7 +21,8 @@ more than a bound, so that an idle node cannot drown its peers.
 
 from __future__ import annotations
 
-from dynamesis.cluster.core.runtime.queue import ClientQueue
+from dynamesis.cluster.core.protocol.messages import Key
+from dynamesis.cluster.core.runtime.queue import UNIT, ClientQueue
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.runtime.stats import Latencies
 
@@ -26,6 +32,12 @@ BUSY = 1
 MOST = 16
 PER_SLICE = 4
 _PAUSE = 0.01
+#: requests of one key that are never too many; of max_request_bytes, those of one key may move one
+#: in so many; bytes that one of an unknown key is taken to move; keys that are known
+FEW = 4
+_SHARE = 4
+UNKNOWN = 256 << 10
+_KNOWN = 1024
 #: seconds between two looks at the readers
 _LOOK = 1.0
 
@@ -53,6 +65,9 @@ class Admission:
         self._most_bytes = most_bytes
         self.requests = 0
         self.bytes = 0
+        #: key -> bytes of its siblings when they were last seen: of large keys, and of those for
+        #: which there was more than a few requests
+        self.sizes: dict[Key, int] = {}
         self.slices = MOST
 
     def start(self) -> None:
@@ -67,6 +82,27 @@ class Admission:
         if self.bytes and self.bytes + size > self._most_bytes:
             return f"{self.bytes} bytes of values are in progress"
         return None
+
+    def crowd_objection(self, key: Key, under_way: int) -> str | None:
+        """Why no more is taken on for `key`, for which more than a FEW requests are under way; None
+        if it is."""
+        size = self.sizes.get(key, UNKNOWN)
+        most = self._most_bytes // _SHARE
+        if under_way * size <= most:
+            return None
+        return (
+            f"{under_way} requests of this key are in progress, of {size} bytes each; those of one "
+            f"key may move {most} bytes"
+        )
+
+    def weigh(self, key: Key, size: int, under_way: int) -> None:
+        """A request of `key`, of so many that are under way, moves so many bytes."""
+        sizes = self.sizes
+        if size >= UNIT or under_way > FEW or key in sizes:
+            sizes.pop(key, None)
+            sizes[key] = size
+            if len(sizes) > _KNOWN:
+                del sizes[next(iter(sizes))]
 
     def enter(self, size: int) -> None:
         self.requests += 1

@@ -3,10 +3,11 @@
 A node has no queue of its own: what it has taken and not answered is the queue, wherever it waits
 (for the processor, the disk, other replicas). It is bounded by delay, after the idea of CoDel
 (Nichols and Jacobson 2012): while the median answer of an interval took longer than a target, the
-queue is too long, and the limit on it falls; otherwise the limit rises as far as it is used. It is
-the median, so that one slow peer or key does not look like overload. A store that is slow by
-itself is not overloaded either: the target is at least twice what answers took while hardly
-anything was in progress.
+queue is too long, and the limit on it falls, by more the longer it took; otherwise the limit rises
+as far as it is used. What an answer took counts from when its question could have been read: what
+waits in a socket for the node's loop is in the queue too. It is the median, so that one slow peer
+or key does not look like overload. A store that is slow by itself is not overloaded either: the
+target is at least twice what answers took while hardly anything was in progress.
 
 A request counts one, and one more for each 64 KiB of its value. What is above the limit is
 refused, the heaviest first: a connection with less than its equal share is let in. No connection
@@ -19,7 +20,7 @@ from __future__ import annotations
 from dynamesis.cluster.core.protocol.messages import Key
 
 #: below this much no delay is shed
-FLOOR = 8
+FLOOR = 4
 UNIT = 64 << 10
 #: an interval ends after so many seconds; with so many answers, after fewer
 _INTERVAL = 0.1
@@ -29,8 +30,9 @@ _EARLY = 0.02
 _FORGET = 5.0
 #: and after which clients are not at it any more
 _RECENT = 1.0
-#: the limit falls and rises by this much an interval, and drifts while it is not used
-_LESS, _MORE, _DRIFT = 0.7, 1.25, 1.02
+#: the limit falls by this much an interval at most and at least, and rises by so much, or drifts
+#: while it is not used
+_MUCH_LESS, _LESS, _MORE, _DRIFT = 0.5, 0.8, 1.25, 1.02
 #: connections with less than their share are let in as long as the queue is so many times its limit
 _SLACK = 1.5
 #: a connection, or a key, has one in so many of all
@@ -138,8 +140,10 @@ class ClientQueue:
         self._last = median
         if peak <= FLOOR or median < self._base:
             self._base = median
-        if median > max(self._target, 2 * self._base):
-            self.limit = max(float(FLOOR), min(self.limit, peak) * _LESS)
+        target = max(self._target, 2 * self._base)
+        if median > target:
+            less = min(_LESS, max(_MUCH_LESS, target / median))
+            self.limit = max(float(FLOOR), min(self.limit, peak) * less)
         else:
             rise = _MORE if peak * 2 > self.limit else _DRIFT
             self.limit = min(self._top, self.limit * rise)

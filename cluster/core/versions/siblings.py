@@ -32,13 +32,14 @@ class SiblingLimit:
             return False
         if siblings > self.count and siblings > _count(before):
             return True
-        size = _bytes(after)
-        return size > self.bytes and size > _bytes(before)
+        size = size_of(after)
+        return size > self.bytes and size > size_of(before)
 
 
 def _count(state: State) -> int:
     return sum([len(entry.values) for entry in state.values()])
 
 
-def _bytes(state: State) -> int:
+def size_of(state: State) -> int:
+    """Bytes of the values of all siblings."""
     return sum([len(v.value) for entry in state.values() for _, v in entry.values])
