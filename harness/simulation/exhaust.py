@@ -33,7 +33,7 @@ from dynamesis.harness.simulation.schedules.words import Bounds, Word, is_reques
 from dynamesis.harness.simulation.swarm import spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.usage.values import results_folder, write_file
 
 #: Where no number is given: all.
 ALL = 1_000_000_000
@@ -142,11 +142,11 @@ def run_exhaust(given: SimulateFlags, bounds: Bounds = SMALL) -> int:
     folders = dict(_save(folder, found, wanted.wanted.bug))
     text = json.dumps(found.to_dict(folders), indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")
-    if wanted.json is not None:
-        wanted.json.write_text(text, encoding="utf-8")
     lines = list(summary(found, folders))
     for line in lines[-1:] if wanted.mode is Mode.QUIET else lines:
         screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    if wanted.json is not None:
+        write_file("--json", wanted.json, text)
     return found.tally.exit_code
 
 

@@ -25,7 +25,7 @@ from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode
 from dynamesis.harness.simulation.swarm import play_seed, spread
 from dynamesis.harness.simulation.view import SwarmView
-from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.usage.values import results_folder, write_file
 from rich.console import Console
 from rich.text import Text
 
@@ -96,11 +96,11 @@ def run_simulation(asked: Asked) -> int:
     results = run.tally.to_dict(failures)
     text = json.dumps(results, indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")
-    if asked.json is not None:
-        asked.json.write_text(text, encoding="utf-8")
-    if asked.pytest is not None:
-        asked.pytest.write_text(pytest_file(failures), encoding="utf-8")
     _conclude(screen, run.tally, failures, asked)
+    if asked.json is not None:
+        write_file("--json", asked.json, text)
+    if asked.pytest is not None:
+        write_file("--pytest", asked.pytest, pytest_file(failures))
     return run.tally.exit_code
 
 
