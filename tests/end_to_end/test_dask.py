@@ -257,7 +257,7 @@ def without_dynamesis(folder: Path) -> str:
 def test_a_worker_that_cannot_run_a_test_is_given_nothing_more(
     installed: Callable[[Path], str], words: str, start: Start, cluster: Cluster, tmp_path: Path
 ) -> None:
-    (tmp_path / "spread.yaml").write_text(CAMPAIGN)
+    (tmp_path / "spread.yaml").write_text(CAMPAIGN.replace("links: direct, ", ""))
     cluster.add(1, PYTHONPATH=installed(tmp_path))
     flags = ("--dask", cluster.address, "--only", "clean", "--world", "simulated", "-q")
     run = start("campaign", "spread.yaml", *flags)
@@ -266,11 +266,11 @@ def test_a_worker_that_cannot_run_a_test_is_given_nothing_more(
     assert words in line
     assert "no worker at" in line
     cluster.add(1)
-    run = start("campaign", "spread.yaml", *flags, "--resume")
-    assert run.wait() in (0, 4), run.printed()  # 4: the second worker was not up yet
-    if run.wait() == 4:
+    for _ in range(5):  # until the second worker is up
         run = start("campaign", "spread.yaml", *flags, "--resume")
-        assert run.wait() == 0, run.printed()
+        if run.wait() == 0:
+            break
+    assert run.wait() == 0, run.printed()
     assert set(verdicts(run).values()) == {"valid"}
     assert [cell["tried"] for cell in cells(run).values()] == [1, 1]
 
