@@ -21,6 +21,7 @@ from dynamesis.harness.campaign.worker_pool import Ended, Task
 from dynamesis.harness.dask.knock import no_scheduler, require_scheduler
 from dynamesis.harness.dask.packed import LIMIT, BadPack, unpack
 from dynamesis.harness.dask.remote import RemoteResult, RemoteTest, WrongWorker, run_remote
+from dynamesis.harness.dask.workers import CheckedWorkers
 from dynamesis.harness.results.results import point_latest
 from dynamesis.harness.targets.system import EnvironmentFailed
 
@@ -55,11 +56,13 @@ class DaskPool:
     _done: queue.SimpleQueue[tuple[int, Any]] = field(default_factory=queue.SimpleQueue)
     _again: list[_Given] = field(default_factory=list)
     _workers: frozenset[str] = frozenset()
-    #: by their addresses, why workers are given nothing
-    _refused: dict[str, str] = field(default_factory=dict)
+    _checked: CheckedWorkers = field(init=False)
     _asked: float = float("-inf")
     _alone_since: float | None = None
     _stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self._checked = CheckedWorkers(self.client)
 
     @property
     def running(self) -> list[Task]:
@@ -69,7 +72,7 @@ class DaskPool:
     @property
     def size(self) -> int:
         """How many tests run concurrently: one a worker."""
-        return max(1, len(self._workers - self._refused.keys()))
+        return max(1, len(self._checked.good))
 
     @property
     def free(self) -> bool:
@@ -115,13 +118,14 @@ class DaskPool:
 
     def _idle(self) -> list[str]:
         busy = {each.worker for each in self._given.values()}
-        return sorted(self._workers - busy - self._refused.keys())
+        return sorted(self._checked.good - busy)
 
     def _look(self) -> None:
         """Updates the list of workers. The tests of a lost worker are given to others."""
         if time.monotonic() - self._asked >= _LOOK:
             self._asked = time.monotonic()
             self._workers = self._present()
+            self._checked.update(self._workers)
             for number, each in list(self._given.items()):
                 if each.worker not in self._workers and not each.future.done():
                     log.warning("%s is lost, and with it run %d", each.worker, number)
@@ -139,17 +143,17 @@ class DaskPool:
 
     def _refuse(self, each: _Given, why: object) -> None:
         """Give a worker nothing any more. Its test goes to another one."""
-        log.warning("%s is given nothing more: %s", each.worker, why)
-        self._refused[each.worker] = str(why)
+        self._checked.refuse(each.worker, str(why))
         self._again.append(each)
 
     def _require_one(self) -> None:
         """Raises EnvironmentFailed when no worker can be given anything."""
-        if self._workers and self._workers <= self._refused.keys():
+        refused = self._checked.refused
+        if self._workers and self._workers <= refused.keys():
             worker = min(self._workers)
             raise EnvironmentFailed(
                 f"--dask: no worker at {self.address} can run a test: {worker}: "
-                f"{self._refused[worker]}; install dynamesis {version('dynamesis')} there, start "
+                f"{refused[worker]}; install dynamesis {version('dynamesis')} there, start "
                 "it again, and continue with --resume"
             )
 

@@ -244,15 +244,36 @@ def other_version(folder: Path) -> str:
     return os.pathsep.join([str(about.parent), os.environ.get("PYTHONPATH", "")])
 
 
+#: read by an interpreter as it starts
+HIDDEN = """
+import importlib.metadata, sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "dynamesis":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+def version(name, found=importlib.metadata.version):
+    if name == "dynamesis":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return found(name)
+
+sys.meta_path.insert(0, Hidden())
+importlib.metadata.version = version
+"""
+
+
 def without_dynamesis(folder: Path) -> str:
-    (folder / "without/dynamesis").mkdir(parents=True)
-    (folder / "without/dynamesis/__init__.py").write_text("raise ImportError('no dynamesis')\n")
+    """PYTHONPATH of a process in which dynamesis is not installed."""
+    (folder / "without").mkdir()
+    (folder / "without/sitecustomize.py").write_text(HIDDEN)
     return os.pathsep.join([str(folder / "without"), os.environ.get("PYTHONPATH", "")])
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(
-    ("installed", "words"), [(other_version, "it has dynamesis 9.9.9"), (without_dynamesis, "no d")]
+    ("installed", "words"),
+    [(other_version, "it has dynamesis 9.9.9"), (without_dynamesis, "is not installed there")],
 )
 def test_a_worker_that_cannot_run_a_test_is_given_nothing_more(
     installed: Callable[[Path], str], words: str, start: Start, cluster: Cluster, tmp_path: Path
