@@ -29,12 +29,13 @@ from dynamesis.harness.campaign.run_campaign import (
 )
 from dynamesis.harness.campaign.shard import WHOLE, Shard
 from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.report.campaign import junit as junit_of
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import DamagedFolder, Folder
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.usage.values import results_folder, write_file
 
 #: folders below one that is given in which a shard is looked for: STORE/campaigns/NAME/TIME, and
 #: above it what an archive was unpacked into
@@ -74,11 +75,13 @@ def run_merge(
     parts = same_campaign(parts)
     folder = results_folder(store / CAMPAIGNS, parts[0].plan.name)
     results = merge(parts, folder)
-    save_results(folder, results, junit)
+    save_results(folder, results)
     console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
     for path in empty:
         console.print(f"{path}: nothing of a campaign is in it")
     console.print(f"folder  {folder.path}")
+    if junit is not None:
+        write_file("--junit", junit, junit_of(results))
     return CODES[results["verdict"]]
 
 
@@ -206,7 +209,7 @@ def merge(parts: Sequence[Part], folder: Folder) -> JsonObject:
     results = collect(campaign, runs, start, seconds, lacking, omitted)
     merged = replace(plan, shard=WHOLE, start=start, folder=str(folder.path.resolve()))
     merged.save(folder)
-    return results | {"shard": None, "shards": shards}
+    return results | {"shard": None, "shards": shards, "ended_by": _ended_by(shards)}
 
 
 def _all(plan: Plan) -> list[Shard]:
@@ -231,6 +234,12 @@ def _row(shard: Shard, parts: Sequence[Part], plan: Plan) -> JsonObject:
         "tests": len(cells),
         "not_run": left,
     }
+
+
+def _ended_by(shards: Sequence[JsonObject]) -> str | None:
+    """What of a budget was used up, and by which shards; None if nothing was."""
+    ended = [f"shard {row['shard']}: {row['ended_by']}" for row in shards if row["ended_by"]]
+    return "; ".join(ended) or None
 
 
 def _why(row: JsonObject) -> str:

@@ -70,9 +70,12 @@ class Room:
 
     def make(self) -> str | None:
         """Prune if that is needed; why nothing more may be written, None if it may."""
-        if self._used >= self.limit:
-            for old in enough_of(self.root, self._used - self.limit + 1):
-                self._used -= self._prune(old)
+        while self._used >= self.limit:
+            chosen = enough_of(self.root, self._used - self.limit + 1)
+            if not sum(map(self._prune, chosen)):
+                break
+            # what a merged campaign and a shard have in common goes with its second name only
+            self._used = taken(self.root)
         if self._used < self.limit:
             return None
         return (
@@ -119,7 +122,11 @@ def prune(old: OldRun, why: str) -> int:
     """Remove what is not kept of a run; returns the bytes that were freed."""
     folder, before = old.folder, taken(old.folder)
     for path in _superfluous(folder):
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        # another campaign may be pruning the same store
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     Folder(folder).save(REPORT, _page(old.run, why))
     freed = before - taken(folder)
     row = {"number": old.run.number, "cell": old.run.cell, "bytes": freed, "why": why}

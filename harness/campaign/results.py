@@ -92,13 +92,28 @@ def previous(folder: Path) -> JsonObject | None:
     return next(reversed(earlier(folder)), None)
 
 
-def earlier(folder: Path) -> list[JsonObject]:
+def earlier(folder: Path, now: Mapping[str, Any] | None = None) -> list[JsonObject]:
     """The results of all campaigns of this name before the one in `folder`, oldest first; what is
-    damaged is passed over, and so is a shard: it is a part of a campaign."""
+    damaged is passed over, and so is a shard: it is a part of a campaign. Of those that were merged
+    from the same shards, some of them or all, the last counts, and `now`, the results in `folder`,
+    before them: together they are one campaign."""
     files = (path / RESULTS for path in folder.parent.iterdir() if not path.is_symlink())
     before = sorted(file for file in files if file.parent.name < folder.name and file.is_file())
     found = (Folder(file.parent).peek_json(file.name) for file in before)
-    return [each for each in found if each and not each.get("shard")]
+    listed = [each for each in found if each and not each.get("shard")]
+    seen, apart = _begun(now or {}), list[JsonObject]()
+    for each in reversed(listed):
+        if seen.isdisjoint(begun := _begun(each)):
+            apart.insert(0, each)
+        seen |= begun
+    return apart
+
+
+def _begun(results: Mapping[str, Any]) -> set[str]:
+    """When a campaign began, and each of its shards, by which it is known."""
+    shards = results.get("shards")
+    rows = [row for row in shards if isinstance(row, Mapping)] if isinstance(shards, list) else []
+    return {str(row["start"]) for row in (results, *rows) if row.get("start")}
 
 
 def newest_zoo(campaigns: Path) -> JsonObject | None:

@@ -31,7 +31,7 @@ from dynamesis.harness.results.yaml_document import YamlError
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, UNKNOWN, VALID, UsageError
-from dynamesis.harness.usage.values import one_of, results_folder
+from dynamesis.harness.usage.values import one_of, results_folder, write_file
 from rich.console import Console
 
 CAMPAIGNS, LOG = "campaigns", "campaign.log"
@@ -97,11 +97,13 @@ def run_campaign(
     }
     if not campaign.cells and not campaign.skipped and not stopped:
         results["verdict"] = NOT_RUN  # a shard beyond the last cell
-    save_results(folder, results, wanted.junit)
+    save_results(folder, results)
     console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
     console.print(f"folder  {folder.path}")
     if stopped:
         console.print("interrupted; continue with the same command and --resume")
+    if wanted.junit is not None:
+        write_file("--junit", wanted.junit, junit(results))
     return CODES[results["verdict"]]
 
 
@@ -260,9 +262,9 @@ def _unchanged(file: Path, campaign: Campaign, journal: Journal) -> None:
             )
 
 
-def save_results(folder: Folder, results: Mapping[str, Any], also: Path | None) -> None:
-    """Everything that is written of a campaign when it has ended; JUnit XML into `also` too."""
-    nights = earlier(folder.path)
+def save_results(folder: Folder, results: Mapping[str, Any]) -> None:
+    """Everything that is written of a campaign when it has ended."""
+    nights = earlier(folder.path, results)
     new = news(results, nights[-1] if nights else None)
     site = nightly(results, new, nights, newest_zoo(folder.path.parent.parent))
     folder.save_json(RESULTS, results)
@@ -270,8 +272,6 @@ def save_results(folder: Folder, results: Mapping[str, Any], also: Path | None) 
     folder.save(SUMMARY, summary(results, new, site["compared"], site))
     folder.save(INDEX, index(results, new, site["compared"], site))
     folder.save(JUNIT, junit(results))
-    if also is not None:
-        also.write_text(junit(results), encoding="utf-8")
 
 
 def _now() -> str:

@@ -18,15 +18,17 @@ from typing import Any
 
 from dynamesis.checkers.history.counts import times
 from dynamesis.harness.campaign.worker_pool import Ended, Task
+from dynamesis.harness.dask.knock import no_scheduler, require_scheduler
 from dynamesis.harness.dask.packed import LIMIT, BadPack, unpack
-from dynamesis.harness.dask.remote import RemoteResult, RemoteTest, run_remote
+from dynamesis.harness.dask.remote import RemoteResult, RemoteTest, WrongWorker, run_remote
+from dynamesis.harness.dask.workers import CheckedWorkers
 from dynamesis.harness.results.results import point_latest
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 log = logging.getLogger(__name__)
 
-#: seconds: to reach the scheduler, to fetch a result, without any worker
-_CONNECT, _FETCH, _ALONE = 10.0, 60.0, 60.0
+#: seconds: to reach the scheduler, to have its answer, to fetch a result, without any worker
+_CONNECT, _ANSWER, _FETCH, _ALONE = 10.0, 30.0, 60.0, 60.0
 #: seconds between two questions for the workers
 _LOOK = 1.0
 #: times that a test is given to another worker before it counts as an error
@@ -54,9 +56,13 @@ class DaskPool:
     _done: queue.SimpleQueue[tuple[int, Any]] = field(default_factory=queue.SimpleQueue)
     _again: list[_Given] = field(default_factory=list)
     _workers: frozenset[str] = frozenset()
+    _checked: CheckedWorkers = field(init=False)
     _asked: float = float("-inf")
     _alone_since: float | None = None
     _stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self._checked = CheckedWorkers(self.client)
 
     @property
     def running(self) -> list[Task]:
@@ -66,7 +72,7 @@ class DaskPool:
     @property
     def size(self) -> int:
         """How many tests run concurrently: one a worker."""
-        return max(1, len(self._workers))
+        return max(1, len(self._checked.good))
 
     @property
     def free(self) -> bool:
@@ -112,17 +118,19 @@ class DaskPool:
 
     def _idle(self) -> list[str]:
         busy = {each.worker for each in self._given.values()}
-        return sorted(self._workers - busy)
+        return sorted(self._checked.good - busy)
 
     def _look(self) -> None:
         """Updates the list of workers. The tests of a lost worker are given to others."""
         if time.monotonic() - self._asked >= _LOOK:
             self._asked = time.monotonic()
             self._workers = self._present()
+            self._checked.update(self._workers)
             for number, each in list(self._given.items()):
                 if each.worker not in self._workers and not each.future.done():
                     log.warning("%s is lost, and with it run %d", each.worker, number)
                     self._lose(self._given.pop(number))
+            self._require_one()
         while self._again and (idle := self._idle()):
             each = self._again.pop(0)
             self._submit(each.task, idle[0], each.lost)
@@ -133,12 +141,29 @@ class DaskPool:
         each.lost += 1
         self._again.append(each)
 
+    def _refuse(self, each: _Given, why: object) -> None:
+        """Give a worker nothing any more. Its test goes to another one."""
+        self._checked.refuse(each.worker, str(why))
+        self._again.append(each)
+
+    def _require_one(self) -> None:
+        """Raises EnvironmentFailed when no worker can be given anything."""
+        refused = self._checked.refused
+        if self._workers and self._workers <= refused.keys():
+            worker = min(self._workers)
+            raise EnvironmentFailed(
+                f"--dask: no worker at {self.address} can run a test: {worker}: "
+                f"{refused[worker]}; install dynamesis {version('dynamesis')} there, start "
+                "it again, and continue with --resume"
+            )
+
     def _present(self) -> frozenset[str]:
         try:
-            found = frozenset(self.client.nthreads())
+            found = frozenset(self.client.nthreads(callback_timeout=_ANSWER))
         except Exception as gone:  # Dask has an exception for each way of it
+            why = f"no answer within {_ANSWER:g} s" if isinstance(gone, TimeoutError) else gone
             raise EnvironmentFailed(
-                f"--dask: the scheduler at {self.address} is gone ({gone or type(gone).__name__}); "
+                f"--dask: the scheduler at {self.address} is gone ({why or type(gone).__name__}); "
                 "start it again, and continue with --resume"
             ) from gone
         if found:
@@ -161,10 +186,14 @@ class DaskPool:
         try:
             result: RemoteResult = future.result(timeout=_FETCH)
             return self._unpacked(each.task, result)
-        except (BadPack, OSError, RuntimeError) as failure:
-            if not _is_loss(failure):
-                return self._failed(each.task, failure)
+        except (WrongWorker, ImportError) as wrong:
+            self._refuse(each, wrong)
+            return None
         except Exception as failure:  # Dask's own, of a worker or a scheduler that is gone
+            if future.status == "error" and not _is_loss(failure):
+                return self._failed(each.task, failure)
+            if isinstance(failure, BadPack | OSError) and not _is_loss(failure):
+                return self._failed(each.task, failure)
             log.warning("run %d: %r", number, failure)
         if each.lost >= _MOST_LOST:
             return self._failed(each.task, f"its worker was lost {times(each.lost + 1)}")
@@ -208,14 +237,12 @@ def dask_pool(address: str) -> Iterator[DaskPool]:
     except ImportError as missing:
         raise EnvironmentFailed(_EXTRA) from missing
     _quieten()
+    require_scheduler(address, _CONNECT)
+    made: Callable[..., Any] = Client  # it has no types
     try:
-        made: Callable[..., Any] = Client  # it has no types
         client = made(address, timeout=_CONNECT, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, TypeError) as failure:
-        raise EnvironmentFailed(
-            f"--dask: there is no scheduler at {address}; start one (dask scheduler), "
-            "and give its address, such as tcp://127.0.0.1:8786"
-        ) from failure
+    except (OSError, ValueError, TypeError) as failure:
+        raise no_scheduler(address) from failure
     try:
         pool = DaskPool(client, address)
         _wait_for_workers(pool)

@@ -34,6 +34,10 @@ _LOOK = 0.2
 _PRINTED = 64 << 10
 
 
+class WrongWorker(RuntimeError):
+    """A worker whose verdicts would not be those of the campaign's version."""
+
+
 @dataclass(frozen=True)
 class RemoteTest:
     """A test to run elsewhere: all that is sent. `schedule`: the faults, as YAML, where the spec
@@ -58,13 +62,10 @@ class RemoteResult:
 
 
 def run_remote(test: RemoteTest) -> RemoteResult:
-    """Runs a test on this worker, from boot to verdict. Raises RuntimeError where another version
+    """Runs a test on this worker, from boot to verdict. Raises WrongWorker where another version
     of dynamesis is installed, of which a campaign could not know what a verdict means."""
-    if version("dynamesis") != test.version:
-        raise RuntimeError(
-            f"this worker has dynamesis {version('dynamesis')}, the campaign {test.version}; "
-            "install the same on both"
-        )
+    if (here := version("dynamesis")) != test.version:
+        raise WrongWorker(f"it has dynamesis {here}, the campaign {test.version}")
     scratch = Path(tempfile.mkdtemp(prefix="dynamesis-", dir=_local_directory()))
     try:
         store = scratch / "store"

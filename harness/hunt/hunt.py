@@ -151,7 +151,7 @@ class Hunter:
         failure = done.failure.learned(done.shown)
         if done.rate.runs:
             failure = replace(failure, rate=done.rate)
-        if not self.runs.interrupted or done.shown:
+        if done.runs and (not self.runs.interrupted or done.shown):
             self.replayed[failure.name] = done
             self.say(done.verdict, f"replay  {done}")
         self.failures.update(failure)

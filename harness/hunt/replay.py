@@ -51,6 +51,12 @@ class Replayed:
         return Rate(failed, failed + len(self.others) + self.valid)
 
     @property
+    def runs(self) -> int:
+        """How many runs there were, in simulation beside it too."""
+        known = self.rate.runs + self.unknown + self.errors
+        return known + (self.simulated is not None)
+
+    @property
     def verdict(self) -> str:
         """The worst of its runs; unknown if there were none."""
         if self.shown or self.others or self.simulated == INVALID:

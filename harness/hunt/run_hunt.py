@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from dynamesis.harness.campaign.run_campaign import interrupting, read_campaign
 from dynamesis.harness.campaign.worker_pool import worker_pool
 from dynamesis.harness.failures.failure import WORLDS
 from dynamesis.harness.failures.folder import FailureFolder
+from dynamesis.harness.hunt.checked import checked
 from dynamesis.harness.hunt.draws import Draws
 from dynamesis.harness.hunt.hunt import Hunter
 from dynamesis.harness.hunt.runs import HuntBudget, HuntRuns
@@ -34,6 +36,7 @@ from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import Folder
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
+from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.usage import exits
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.output import print_json
@@ -71,7 +74,8 @@ def run_hunt(file: Path, options: HuntOptions, json: bool, mode: Mode) -> int:
         why = next((f"{c.name}: {why}" for c, why in campaign.skipped.items()), "it has no tests")
         raise UsageError(f"CAMPAIGN: {file}: {why}")
     failures = failure_folder(options.failures)
-    failures.all()  # a file that cannot be used is named before anything runs
+    for kept in failures.files():
+        checked(kept)  # one that cannot be used is named before anything runs
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     folder = results_folder(options.store / HUNTS, campaign.name)
     console = console_of(mode)
@@ -101,9 +105,20 @@ def run_hunt(file: Path, options: HuntOptions, json: bool, mode: Mode) -> int:
 
 
 def failure_folder(path: Path) -> FailureFolder:
-    """Raises UsageError where it is a file."""
+    """The folder, made where it is not there: what a hunt finds after hours must have a place.
+    Raises UsageError where that cannot be a folder, EnvironmentFailed where it takes no file."""
     if path.exists() and not path.is_dir():
         raise UsageError(f"--failures: {path} is not a folder; name one")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except (NotADirectoryError, FileExistsError) as wrong:
+        raise UsageError(f"--failures: {path}: {wrong.strerror}; name a folder") from wrong
+    except OSError as failure:
+        raise EnvironmentFailed(
+            f"--failures: {path} takes no files: {failure.strerror}; name another folder"
+        ) from failure
     return FailureFolder(path)
 
 

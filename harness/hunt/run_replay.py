@@ -5,26 +5,20 @@ It changes no file of a failure: CI replays what a team has under git.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from dynamesis.harness.campaign.run_campaign import interrupting
-from dynamesis.harness.failures.failure import Failure
-from dynamesis.harness.failures.folder import FailureFolder, chosen, load, schedule_of
-from dynamesis.harness.failures.schedules import checked_beside, checked_schedule
+from dynamesis.harness.failures.folder import FailureFolder, chosen
+from dynamesis.harness.hunt.checked import checked
 from dynamesis.harness.hunt.replay import Replayed, replay
 from dynamesis.harness.hunt.run_hunt import CODES, worlds
 from dynamesis.harness.hunt.trials import ERROR, INVALID, UNKNOWN, VALID
 from dynamesis.harness.results.documents import JsonObject
-from dynamesis.harness.results.results import SCHEDULE
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
-from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.output import print_json
 from dynamesis.harness.usage.values import results_folder
-from dynamesis.harness.worlds.options import SIMULATED, plan_test
 from rich.text import Text
 
 REPLAYS = "replays"
@@ -68,26 +62,6 @@ def run_replay(
         console.print(f"{result['verdict']}: {passed} of {len(files)} pass")
         console.print(f"folder  {folder.path}")
     return CODES[str(result["verdict"])]
-
-
-def checked(file: Path) -> Failure:
-    """The failure in a file, of which it is known that it can be run. Raises UsageError."""
-    failure = load(file)
-    text = file.read_text(encoding="utf-8")
-    if failure.world == SIMULATED:
-        checked_schedule(text, str(file))
-        return failure
-    checked_beside(text, str(file))
-    with tempfile.TemporaryDirectory() as scratch:
-        schedule = Path(scratch) / SCHEDULE
-        schedule.write_text(schedule_of(file), encoding="utf-8")
-        try:
-            spec = replace(failure.test, nemesis=None, schedule=schedule)
-            plan_test(replace(spec, world=failure.world))
-        except UsageError as wrong:
-            message = str(wrong).removeprefix("--schedule: ").replace(str(schedule), str(file))
-            raise UsageError(message if str(file) in message else f"{file}: {message}") from wrong
-    return failure
 
 
 def _summary(files: Sequence[Path], done: Sequence[Replayed]) -> JsonObject:

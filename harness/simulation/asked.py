@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from dynamesis.harness.simulation.run_simulation import Asked
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import duration, one_of, within, writable_file
+from dynamesis.harness.worlds.extensions import outside_nemesis
 from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.outside import outside
 
@@ -88,24 +89,30 @@ def _file(flag: str, path: Path | None) -> Path | None:
 
 def _wanted(given: SimulateFlags) -> SwarmScope:
     workloads = _names("--workload", given.workload, WORKLOADS)
-    for name in workloads or ():
-        _outside(name)
+    nemeses = _names("--nemesis", given.nemesis, PACKAGES)
+    _loaded("--workload", workloads, WORKLOADS, outside)
+    _loaded("--nemesis", nemeses, PACKAGES, outside_nemesis)
     bugs = _names("--bug", ",".join(given.bug) or None, BUGS) or ()
     for bug in bugs:
         try:
             resolve(bug)
         except ValueError as unknown:
             raise UsageError(f"--bug: {unknown}") from unknown
-    return SwarmScope(workloads, _names("--nemesis", given.nemesis, PACKAGES), bugs)
+    return SwarmScope(workloads, nemeses, bugs)
 
 
-def _outside(name: str) -> None:
-    if name in WORKLOADS:
-        return
-    try:
-        outside(name)
-    except ValueError as wrong:
-        raise UsageError(f"--workload: {wrong}") from wrong
+def _loaded(
+    flag: str,
+    names: Iterable[str] | None,
+    known: Collection[str],
+    load: Callable[[str], object],
+) -> None:
+    """Loads each name that is of a user's own. Raises UsageError where that fails."""
+    for name in names or ():
+        try:
+            _ = name in known or load(name)
+        except ValueError as wrong:
+            raise UsageError(f"{flag}: {wrong}") from wrong
 
 
 def _names(flag: str, given: str | None, known: Collection[str]) -> tuple[str, ...] | None:

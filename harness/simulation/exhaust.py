@@ -33,7 +33,7 @@ from dynamesis.harness.simulation.schedules.words import Bounds, Word, is_reques
 from dynamesis.harness.simulation.swarm import spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.usage.values import results_folder, write_file
 
 #: Where no number is given: all.
 ALL = 1_000_000_000
@@ -138,16 +138,27 @@ def run_exhaust(given: SimulateFlags, bounds: Bounds = SMALL) -> int:
     every = list(words(bounds))
     most = min(len(every), ALL if wanted.schedules is None else wanted.schedules)
     with SwarmView(screen, found.tally, most, wanted.mode, wanted.seconds) as view:
-        exhaust(bounds, work, wanted.jobs, most, go_on, view.show, found, every)
+        found.tally.stopped = not _played(
+            lambda: exhaust(bounds, work, wanted.jobs, most, go_on, view.show, found, every)
+        )
     folders = dict(_save(folder, found, wanted.wanted.bug))
     text = json.dumps(found.to_dict(folders), indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")
-    if wanted.json is not None:
-        wanted.json.write_text(text, encoding="utf-8")
     lines = list(summary(found, folders))
     for line in lines[-1:] if wanted.mode is Mode.QUIET else lines:
         screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    if wanted.json is not None:
+        write_file("--json", wanted.json, text)
     return found.tally.exit_code
+
+
+def _played(play: Callable[[], object]) -> bool:
+    """Whether it came to its end; an interrupt ends it before."""
+    try:
+        play()
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 def _asked(given: SimulateFlags) -> Asked:
@@ -184,5 +195,7 @@ def summary(found: Exhaustion, folders: dict[Word, Path]) -> Iterator[str]:
         yield f"{token(word)}  {', '.join(anomalies)}  {folders.get(word, '')}"
     for _, reason in tally.unknown[:5]:
         yield f"unknown: {reason}"
+    if tally.lacking and not tally.verdicts[Verdict.INVALID]:
+        yield f"unknown: {tally.lacking}"
     counts = ", ".join(f"{tally.verdicts[each]} {each.value}" for each in Verdict)
     yield counts

@@ -64,6 +64,8 @@ class Tally:
     effective: int = 0
     unknown: list[tuple[int, str]] = field(default_factory=list)
     seconds: float = 0.0
+    #: whether it was interrupted before all had been played
+    stopped: bool = False
 
     def add(self, seed: int, played: Played) -> None:
         """Count one more."""
@@ -90,7 +92,9 @@ class Tally:
 
     @property
     def lacking(self) -> str | None:
-        """What the run as a whole has too little of to be valid."""
+        """What keeps the run as a whole from being valid: most of all, too little evidence."""
+        if self.stopped:
+            return "it was stopped before all had been played"
         if self.acknowledged < _LEAST or self.writes < _LEAST_WRITES:
             return (
                 "too little was acknowledged in all schedules together: "

@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode
 from dynamesis.harness.simulation.swarm import play_seed, spread
 from dynamesis.harness.simulation.view import SwarmView
-from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.usage.values import results_folder, write_file
 from rich.console import Console
 from rich.text import Text
 
@@ -66,6 +67,14 @@ class _Run:
         most = self.asked.schedules
         return None if most is None else max(0, most - self.tally.schedules)
 
+    @contextmanager
+    def until_stopped(self) -> Iterator[None]:
+        """An interrupt ends what is done within, and not the run: what it has found is reported."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.tally.stopped = True
+
     def go_on(self) -> bool:
         """Whether there is time for another one."""
         seconds = self.asked.seconds
@@ -89,18 +98,22 @@ def run_simulation(asked: Asked) -> int:
     folder = results_folder(asked.store, SIMULATIONS).path
     kept = Failures(asked.store / SIMULATIONS / FAILURES)
     screen, run = console(asked.mode), _Run(asked)
+    failures: list[FailedSchedule] = []
     with SwarmView(screen, run.tally, asked.schedules, asked.mode, asked.seconds) as shown:
-        _replay(run, kept, shown.show, screen)
-        _swarm(run, shown.show)
-        failures = _shrunk(run, folder, kept, shown.shrinking)
+        with run.until_stopped():
+            _replay(run, kept, shown.show, screen)
+            _swarm(run, shown.show)
+        with run.until_stopped():
+            for each in _shrunk(run, folder, kept, shown.shrinking):
+                failures.append(each)
     results = run.tally.to_dict(failures)
     text = json.dumps(results, indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")
-    if asked.json is not None:
-        asked.json.write_text(text, encoding="utf-8")
-    if asked.pytest is not None:
-        asked.pytest.write_text(pytest_file(failures), encoding="utf-8")
     _conclude(screen, run.tally, failures, asked)
+    if asked.json is not None:
+        write_file("--json", asked.json, text)
+    if asked.pytest is not None:
+        write_file("--pytest", asked.pytest, pytest_file(failures))
     return run.tally.exit_code
 
 
@@ -136,7 +149,7 @@ def _swarm(run: _Run, show: Callable[[], None]) -> None:
 
 def _shrunk(
     run: _Run, folder: Path, kept: Failures, show: Callable[[int, int], None]
-) -> list[FailedSchedule]:
+) -> Iterator[FailedSchedule]:
     """Each of the failures, shrunk, in a folder of its own, and kept for the next run. `show` gets
     how many are done, and of how many."""
     wanted = run.asked.wanted
@@ -145,7 +158,6 @@ def _shrunk(
         for seed, _, anomaly, written in run.found
     ]
     jobs = min(run.asked.jobs, max(1, len(work)))
-    failures: list[FailedSchedule] = []
     show(0, len(work))
     for number, small in enumerate(spread(_minimal, iter(work), jobs, lambda: True)):
         seed, token, anomaly, _ = run.found[number]
@@ -153,9 +165,8 @@ def _shrunk(
         path = folder / f"{number + 1}-{anomaly}"
         _, results = save_schedule(path, written)
         kept.keep(written, results)
-        failures.append(FailedSchedule(seed, token, small, path))
-        show(len(failures), len(work))
-    return failures
+        yield FailedSchedule(seed, token, small, path)
+        show(number + 1, len(work))
 
 
 def _minimal(task: tuple[SimulatedSchedule, str]) -> Minimal:

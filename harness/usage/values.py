@@ -72,6 +72,17 @@ def writable_file(flag: str, path: Path) -> None:
         raise UsageError(f"{flag}: {path} cannot be written; name a file in a folder that exists")
 
 
+def write_file(flag: str, path: Path, text: str) -> None:
+    """Write the file that a flag names. Raises EnvironmentFailed with both where that fails."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as failure:
+        why = failure.strerror or str(failure)
+        raise EnvironmentFailed(
+            f"{flag}: {path} was not written: {why}; name a file elsewhere"
+        ) from failure
+
+
 def exact_number(flag: str, text: str) -> Number:
     """A number without rounding, from `10`, `-0.5`, `1e3` or `1/3`. Raises UsageError."""
     from dynamesis.checkers.history.exact import parse_number

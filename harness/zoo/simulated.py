@@ -28,7 +28,7 @@ from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode
 from dynamesis.harness.simulation.swarm import SeedOutcome, play_seed, spread
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID
-from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.usage.values import results_folder, write_file
 from dynamesis.harness.zoo.plan import Specimen
 from dynamesis.harness.zoo.results import RESULTS
 from dynamesis.harness.zoo.simulated_results import (
@@ -151,9 +151,9 @@ def _save(
     text, page = json.dumps(results, indent=2) + "\n", markdown(results)
     folder.save(RESULTS, text)
     folder.save(_SUMMARY, page)
-    for file, content in ((json_file, text), (markdown_file, page)):
+    for flag, file, content in (("--json", json_file, text), ("--markdown", markdown_file, page)):
         if file is not None:
-            file.write_text(content, encoding="utf-8")
+            write_file(flag, file, content)
 
 
 def _code(results: JsonObject) -> int:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dynamesis.harness.processes.ports import reserve
 
-from tests.end_to_end.conftest import PLANTED_AND_CLEAN, Run, Start
+from tests.end_to_end.conftest import PLANTED_AND_CLEAN, Call, Run, Start
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 pytestmark = pytest.mark.cluster
@@ -32,17 +33,18 @@ class Cluster:
         self.scheduler = self._start("scheduler", "--port", str(port))
         self.workers: list[subprocess.Popen[bytes]] = []
 
-    def add(self, count: int) -> None:
+    def add(self, count: int, **environment: str) -> None:
         for _ in range(count):
             name = f"w{len(self.workers)}"
             more = ("--name", name, "--nthreads", "1", "--no-nanny", "--local-directory", name)
-            self.workers.append(self._start("worker", self.address, *more))
+            self.workers.append(self._start("worker", self.address, *more, **environment))
 
-    def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, what: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         script = Path(sys.executable).with_name("dask")
         return subprocess.Popen(
             [str(script), what, *arguments, "--host", "127.0.0.1", "--no-dashboard"],
             cwd=self.folder,
+            env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -202,6 +204,110 @@ def test_no_scheduler_is_one_line(start: Start, tmp_path: Path) -> None:
     [line] = run.printed().splitlines()
     assert f"tcp://127.0.0.1:{port}" in line
     assert "dask scheduler" in line
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a listener that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "words"),
+    [
+        ("", 2, "is not an address"),
+        ("here", 2, "is not an address"),
+        ("tcp://127.0.0.1", 2, "missing port"),
+        ("tcp://127.0.0.1:x", 2, "is not an address"),
+        ("gopher://127.0.0.1:1", 2, "gopher"),
+        ("silent", 4, "there is no scheduler at"),
+    ],
+)
+def test_what_is_not_a_scheduler_is_one_line(
+    address: str, code: int, words: str, silent: str, tmp_path: Path, call: Call
+) -> None:
+    (tmp_path / "spread.yaml").write_text(CAMPAIGN)
+    given = silent if address == "silent" else address
+    run = call("campaign", "spread.yaml", "--dask", given, "-q")
+    assert run.wait() == code, run.printed()
+    [line] = run.printed().splitlines()
+    assert words in line
+    assert "such as tcp://127.0.0.1:8786" in line
+
+
+def other_version(folder: Path) -> str:
+    """PYTHONPATH of a process in which another version of dynamesis is installed."""
+    about = folder / "other/dynamesis-9.9.9.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: dynamesis\nVersion: 9.9.9\n")
+    return os.pathsep.join([str(about.parent), os.environ.get("PYTHONPATH", "")])
+
+
+#: read by an interpreter as it starts
+HIDDEN = """
+import importlib.metadata, sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "dynamesis":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+def version(name, found=importlib.metadata.version):
+    if name == "dynamesis":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return found(name)
+
+sys.meta_path.insert(0, Hidden())
+importlib.metadata.version = version
+"""
+
+
+def without_dynamesis(folder: Path) -> str:
+    """PYTHONPATH of a process in which dynamesis is not installed."""
+    (folder / "without").mkdir()
+    (folder / "without/sitecustomize.py").write_text(HIDDEN)
+    return os.pathsep.join([str(folder / "without"), os.environ.get("PYTHONPATH", "")])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("installed", "words"),
+    [(other_version, "it has dynamesis 9.9.9"), (without_dynamesis, "is not installed there")],
+)
+def test_a_worker_that_cannot_run_a_test_is_given_nothing_more(
+    installed: Callable[[Path], str], words: str, start: Start, cluster: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "spread.yaml").write_text(CAMPAIGN.replace("links: direct, ", ""))
+    cluster.add(1, PYTHONPATH=installed(tmp_path))
+    flags = ("--dask", cluster.address, "--only", "clean", "--world", "simulated", "-q")
+    run = start("campaign", "spread.yaml", *flags)
+    assert run.wait() == 4, run.printed()
+    [line] = run.printed().splitlines()
+    assert words in line
+    assert "no worker at" in line
+    cluster.add(1)
+    for _ in range(5):  # until the second worker is up
+        run = start("campaign", "spread.yaml", *flags, "--resume")
+        if run.wait() == 0:
+            break
+    assert run.wait() == 0, run.printed()
+    assert set(verdicts(run).values()) == {"valid"}
+    assert [cell["tried"] for cell in cells(run).values()] == [1, 1]
+
+
+@pytest.mark.nightly
+def test_a_scheduler_that_hangs_ends_the_campaign(
+    start: Start, cluster: Cluster, tmp_path: Path
+) -> None:
+    run = under_way(start, cluster, tmp_path)
+    cluster.scheduler.send_signal(signal.SIGSTOP)
+    try:
+        assert run.wait() == 4, run.printed()
+    finally:
+        cluster.scheduler.send_signal(signal.SIGCONT)
+    assert f"the scheduler at {cluster.address} is gone (no answer within" in run.printed()
+    assert "--resume" in run.printed()
 
 
 @pytest.mark.nightly

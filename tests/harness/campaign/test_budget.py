@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -206,6 +208,17 @@ def test_room_counts_what_is_added(tmp_path: Path) -> None:
     assert room.make() is None
     assert room.removed == 1
     assert not (folder / "runs/0001/x/2026/history.jsonl").exists()
+
+
+def test_files_with_two_names_are_pruned_by_both(tmp_path: Path) -> None:
+    """A merged campaign shares the files of its shards."""
+    night(tmp_path, "1", (1, "valid"))
+    shutil.copytree(tmp_path / "1", tmp_path / "2", copy_function=os.link)
+    limit = taken(tmp_path) - 5000
+    room = Room(tmp_path, limit)
+    assert room.make() is None
+    assert taken(tmp_path) < limit
+    assert room.removed == 2
 
 
 def test_a_damaged_journal_is_not_pruned(tmp_path: Path) -> None:

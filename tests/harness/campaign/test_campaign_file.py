@@ -166,6 +166,10 @@ def test_smoke_and_tox_know_every_workload_and_family() -> None:
     for name, table in (("WORKLOAD", WORKLOADS), ("NEMESIS", families)):
         assert {line[-1] for line in factors if name in line} == set(table)
         assert all(line[0] == line[-1].replace("-", "") + ":" for line in factors if name in line)
+    # an environment whose factors no line of commands names runs nothing, and passes
+    runs, _, _ = tox["testenv"]["commands"].partition(": dynamesis campaign smoke")
+    named = {line[0].removesuffix(":") for line in factors if {"WORKLOAD", "NEMESIS"} & set(line)}
+    assert set(runs.split()[-1].split(",")) == named
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")))

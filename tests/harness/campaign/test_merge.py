@@ -15,7 +15,7 @@ from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.plan import Plan, read_plan
 from dynamesis.harness.campaign.results import collect
 from dynamesis.harness.campaign.run_campaign import dealt, read_campaign, save_results
-from dynamesis.harness.campaign.shard import Shard
+from dynamesis.harness.campaign.shard import WHOLE, Shard
 from dynamesis.harness.campaign.spec import Campaign
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.results.results import Folder, create
@@ -67,16 +67,16 @@ def test_a_shard_that_is_none(
 class Machine:
     """Where one shard was run: leaves what `dynamesis campaign --shard` does, without the tests."""
 
-    def __init__(self, root: Path, shard: str, text: str = FILE) -> None:
+    def __init__(self, root: Path, shard: str, text: str = FILE, start: str = "2026-01-01") -> None:
         root.mkdir(parents=True, exist_ok=True)
         (root / "mine.yaml").write_text(text)
-        self.shard = Shard.parse(shard)
+        self.shard, self.start = Shard.parse(shard), start
         self.whole = read_campaign(root / "mine.yaml")
         self.campaign: Campaign = dealt(self.whole, self.shard)
         self.folder = create(root / "store/campaigns", self.whole.name)
         self.path = self.folder.path
         place = str(self.path.resolve())
-        plan = Plan.of(self.whole, self.shard, "2026-01-01", file="mine.yaml", folder=place)
+        plan = Plan.of(self.whole, self.shard, start, file="mine.yaml", folder=place)
         plan.save(self.folder)
         self.journal = Journal(self.path / "runs.jsonl")
 
@@ -103,8 +103,9 @@ class Machine:
     def end(self, interrupted: bool = False) -> Machine:
         """Write what a campaign writes at its end."""
         omitted: dict[str, str] = {}
-        found = collect(self.campaign, self.journal.runs, "2026-01-01", 9.0, interrupted, omitted)
-        save_results(self.folder, found | {"shard": str(self.shard)}, None)
+        found = collect(self.campaign, self.journal.runs, self.start, 9.0, interrupted, omitted)
+        shard = None if self.shard == WHOLE else str(self.shard)
+        save_results(self.folder, found | {"shard": shard, "ended_by": None})
         return self
 
 
@@ -284,6 +285,46 @@ def test_a_store_may_have_runs_already(tmp_path: Path, capsys: pytest.CaptureFix
     assert second != first
     assert again["counts"] == found["counts"]
     assert len(list((store / "campaigns/mine").glob("2*"))) == 4
+
+
+def test_a_campaign_that_is_merged_again_is_compared_with_the_one_before(tmp_path: Path) -> None:
+    """What was merged of the same shards, all or some of them, is the same night."""
+    store = tmp_path / "all"
+    before = Machine(tmp_path / "b", "1/1", start="2025-12-31").all().end().path
+    one = Machine(tmp_path / "m1", "1/2", start="2026-01-01").all().end().path
+    two = Machine(tmp_path / "m2", "2/2", start="2026-01-02").all("invalid").end().path
+    for paths, code in (([before], 0), ([two], 1), ([one], 3), ([one, two], 1), ([two, one], 1)):
+        assert run(["merge", *map(str, paths), "--store", str(store)]) == code
+    folder, found = merged(store)
+    site = json.loads((folder / "nightly.json").read_text())
+    assert site["compared"] == "2025-12-31"
+    failed = [cell["cell"] for cell in found["cells"] if cell["verdict"] == "invalid"]
+    assert [each["cell"] for each in site["new"]] == failed
+    assert [each["start"] for each in site["nights"]] == ["2025-12-31", "2026-01-01"]
+
+
+def test_a_budget_that_ended_a_shard_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = (Machine(tmp_path / f"m{i}", f"{i}/2").all().end() for i in (1, 2))
+    file = two.path / "campaign.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ended_by": "the budget of 9 s"}))
+    assert run(["merge", str(one.path), str(two.path), "--store", str(tmp_path / "all")]) == 0
+    assert "It ended early: shard 2/2: the budget of 9 s." in capsys.readouterr().out
+    _, found = merged(tmp_path / "all")
+    assert found["ended_by"] == "shard 2/2: the budget of 9 s"
+    assert set(found) - {"shards"} == set(json.loads(file.read_text())), "as of one run"
+
+
+def test_a_second_place_that_takes_nothing_is_named_after_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only = Machine(tmp_path / "m", "1/1").all("invalid").end()
+    where = ["merge", str(only.path), "--store", str(tmp_path / "all"), "--junit", "/dev/full"]
+    assert run(where) == 4
+    printed = capsys.readouterr()
+    assert "Campaign mine: invalid" in printed.out
+    assert "--junit: /dev/full was not written: No space left on device" in printed.err
 
 
 def test_a_shard_that_was_half_copied_is_named(

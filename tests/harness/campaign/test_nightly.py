@@ -91,13 +91,13 @@ def test_one_night_is_not_a_trend_and_damage_is_passed_over() -> None:
 def test_a_campaign_writes_all_of_it(tmp_path: Path) -> None:
     for name, verdict in (("1", "valid"), ("2", "invalid")):
         (tmp_path / "campaigns/mine" / name).mkdir(parents=True)
-        save_results(Folder(tmp_path / "campaigns/mine" / name), night(name, verdict), None)
+        save_results(Folder(tmp_path / "campaigns/mine" / name), night(name, verdict))
     zoo = tmp_path / "campaigns/zoo/1"
     zoo.mkdir(parents=True)
     Folder(zoo).save_json("zoo.json", ZOO)
     folder = tmp_path / "campaigns/mine/3"
     folder.mkdir()
-    save_results(Folder(folder), night("3", "valid"), None)
+    save_results(Folder(folder), night("3", "valid"))
     site = json.loads((folder / "nightly.json").read_text())
     assert [each["verdict"] for each in site["nights"]] == ["valid", "invalid", "valid"]
     assert site["fixed"] == ["cart/cut/default/1"]

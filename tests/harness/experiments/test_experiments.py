@@ -75,6 +75,11 @@ def test_carts_diverge_by_concurrent_writers() -> None:
         assert shares == pytest.approx(100, abs=0.01)
 
 
+def test_the_least_effort_has_every_row() -> None:
+    found = divergence(Scale(effort=1e-6), quiet)
+    assert all(row["reads"] > 0 for row in found.rows)
+
+
 @pytest.mark.cluster
 def test_a_buffer_loses_what_was_acknowledged_and_synced_writes_do_not() -> None:
     found = write_buffer(Scale(effort=0.1), quiet)

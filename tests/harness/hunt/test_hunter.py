@@ -87,6 +87,15 @@ def test_a_failure_is_shrunk_and_met_again_as_itself(tmp_path: Path) -> None:
     assert verdict(hunter) == INVALID
 
 
+def test_what_was_not_replayed_has_no_rate(tmp_path: Path) -> None:
+    """The next hunt shrinks it."""
+    hunter, world = hunt(tmp_path, lost, 1)
+    [failure] = FailureFolder(tmp_path).all()
+    assert failure.rate is None
+    assert not hunter.replayed
+    assert not [line for _, line in world.lines if line.startswith("replay")]
+
+
 def test_each_bug_is_an_entry_of_its_own(tmp_path: Path) -> None:
     count = 0
 

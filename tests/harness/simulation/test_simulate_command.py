@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.simulation.results import Tally
 from dynamesis.harness.simulation.view import progress
-from dynamesis.harness.usage.exits import INVALID, USAGE, VALID
+from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID
 
 KEYS = ["schedules", "per_minute", "valid", "invalid", "unknown", "situations", "failures"]
 FAILURE = ["seed", "token", "anomalies", "operations", "faults", "folder"]
@@ -152,6 +156,9 @@ def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
         (["--time", "soon"], "--time"),
         (["--workload", "no-such"], "--workload"),
         (["--nemesis", "no-such"], "--nemesis"),
+        (["--nemesis", "no_such.py:NEMESIS"], "--nemesis"),
+        (["--nemesis", f"kill,{__file__}:BUG"], "--nemesis"),
+        (["--workload", "no_such.py:Workload"], "--workload"),
         (["--bug", "no-such"], "--bug"),
         (["--replay", "sim-abc"], "--replay"),
         (["--replay", "sim-abc", "--schedules", "3"], "--schedules"),
@@ -165,6 +172,37 @@ def test_what_makes_no_sense_is_refused(
     error = capsys.readouterr().err
     assert wrong in error
     assert len(error.splitlines()) == 1
+
+
+def test_an_interrupt_reports_what_has_been_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verdict is then unknown, unless something failed."""
+    store, file = tmp_path / "store", tmp_path / "found.json"
+
+    def interrupt() -> None:
+        while not list(store.glob("simulations/2*")):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(interrupt)
+        code = run(["simulate", "--store", str(store), "--jobs", "1", "--plain", "--seed", "1",
+                    "--json", str(file)])  # fmt: skip
+    printed = capsys.readouterr().out
+    assert code == UNKNOWN, printed
+    assert "unknown: it was stopped before all had been played" in printed
+    assert list(json.loads(file.read_text(encoding="utf-8"))) == KEYS
+
+
+def test_a_file_that_takes_nothing_is_named_after_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _simulate(tmp_path, "--schedules", "1", "--seed", "1", "--json", "/dev/full") == 4
+    printed = capsys.readouterr()
+    assert printed.out.startswith("1 schedule, ")
+    assert "--json: /dev/full was not written: No space left on device" in printed.err
 
 
 def test_shrinking_is_shown_since_it_may_take_longer_than_finding(
