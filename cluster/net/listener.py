@@ -9,9 +9,11 @@ message end it.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import resource
 import ssl
 import sys
+from collections import deque
 from collections.abc import Callable, Container, Iterable
 from itertools import count
 
@@ -38,8 +40,11 @@ READER_TIMEOUT = 30.0
 #: connections that a port takes, and descriptors that the process keeps free of them
 MAX_CONNECTIONS = 10_000
 RESERVED = 32
-#: seconds for which a connection has to be idle to make room for another
+#: seconds for which a connection has to be idle to make room for another; so many are looked for
+#: together, and after a search in vain no other one for so many seconds
 IDLE = 1.0
+IDLEST = 256
+SEARCH_AGAIN = 0.1
 #: seconds between two looks at readers, and until a port is listened on again after a failure
 LOOK = 5.0
 AGAIN = 1.0
@@ -88,6 +93,9 @@ class Listener:
         self.channels: dict[int, Inbound] = {}
         self.stopping = False
         self._held = 0
+        #: those that were idle for longest at the last search, and when the next one is due
+        self._idlest: deque[Inbound] = deque()
+        self._search_at = 0.0
         self.secret = secret
         self.clients_prove = clients_prove
         self._tls = tls
@@ -168,9 +176,7 @@ class Listener:
         if not crowd and number < most - self.reserved:
             return True
         why = f"{MAX_CONNECTIONS} connections" if crowd else f"{number} of {most} descriptors"
-        before = newest.active - IDLE
-        others = (i for i in self.channels.values() if i is not newest and i.idle(before))
-        longest = min(others, key=lambda inbound: inbound.active, default=None)
+        longest = self._longest_idle(newest)
         if longest is not None:
             self.emit("idle-closed", channel=longest.channel, reason=f"{why} are in use")
             longest.abort("idle, and others need the room")
@@ -180,6 +186,20 @@ class Listener:
             newest.close("no room")
             return False
         return True
+
+    def _longest_idle(self, newest: Inbound) -> Inbound | None:
+        """The connection that was idle for longest. All are searched for many newcomers together:
+        connections that are opened without end do not cost a search each."""
+        before, idlest = newest.active - IDLE, self._idlest
+        if not idlest and newest.active >= self._search_at:
+            others = (i for i in self.channels.values() if i is not newest and i.idle(before))
+            idlest.extend(heapq.nsmallest(IDLEST, others, key=lambda inbound: inbound.active))
+            self._search_at = newest.active + SEARCH_AGAIN
+        while idlest:
+            inbound = idlest.popleft()
+            if inbound.idle(before):
+                return inbound
+        return None
 
     @property
     def owed(self) -> int:
