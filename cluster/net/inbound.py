@@ -228,7 +228,7 @@ class Inbound(Stream):
         elif problem := self._listener.objection(message):
             self.fault(problem)
         elif not self._trusted(message):
-            self._listener.emit("wrong-secret", channel=self.channel, said=message.node)
+            self._listener.emit("wrong-secret", channel=self.channel, said=message.node[:80])
             self.fault(f"{ROLES[message.role]} must know the secret of the cluster")
         elif problem := self._listener.conflict(message):
             self.fault(problem)

@@ -9,9 +9,12 @@ message end it.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import resource
+import socket
 import ssl
 import sys
+from collections import deque
 from collections.abc import Callable, Container, Iterable
 from itertools import count
 
@@ -23,7 +26,9 @@ from dynamesis.cluster.core.protocol.messages import (
     Refusal,
 )
 from dynamesis.cluster.net.agreement import conflict, differences
-from dynamesis.cluster.net.inbound import GREETING_TIMEOUT, ROLES, Accepts, Inbound
+from dynamesis.cluster.net.handshake import MOST as MOST_HANDSHAKES
+from dynamesis.cluster.net.handshake import Handshake, accept, raise_bug
+from dynamesis.cluster.net.inbound import ROLES, Accepts, Inbound
 from dynamesis.cluster.net.stream import mismatch
 from dynamesis.cluster.net.turns import Turns
 from dynamesis.cluster.net.wire import WireError, encode
@@ -38,8 +43,11 @@ READER_TIMEOUT = 30.0
 #: connections that a port takes, and descriptors that the process keeps free of them
 MAX_CONNECTIONS = 10_000
 RESERVED = 32
-#: seconds for which a connection has to be idle to make room for another
+#: seconds for which a connection has to be idle to make room for another; so many are looked for
+#: together, and after a search in vain no other one for so many seconds
 IDLE = 1.0
+IDLEST = 256
+SEARCH_AGAIN = 0.1
 #: seconds between two looks at readers, and until a port is listened on again after a failure
 LOOK = 5.0
 AGAIN = 1.0
@@ -86,14 +94,22 @@ class Listener:
         self.turns = Turns(deliver)
         self.emit = emit
         self.channels: dict[int, Inbound] = {}
+        #: connections that have no TLS yet, oldest first
+        self.handshakes: dict[Handshake, None] = {}
         self.stopping = False
         self._held = 0
+        #: those that were idle for longest at the last search, and when the next one is due
+        self._idlest: deque[Inbound] = deque()
+        self._search_at = 0.0
         self.secret = secret
         self.clients_prove = clients_prove
         self._tls = tls
         self._known = known
         self._numbers = numbers
         self._server: asyncio.Server | None = None
+        #: of a port with TLS: its socket, and what takes its connections
+        self._bound: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
         #: by node, what its last HELLO had against it
         self._reasons: dict[str, str] = {}
 
@@ -159,27 +175,55 @@ class Listener:
         if inbound.owed > 0 and inbound.peer is None:
             self.gone(inbound.channel)
 
-    def room_for(self, newest: Inbound) -> bool:
+    def room_for(self, newest: Inbound | Handshake) -> bool:
         """Whether a new connection may stay: there are not too many, and enough descriptors are
         left for what else the process needs. Otherwise the connection that was idle for longest
         has to go, and without an idle one the new one is refused."""
-        crowd = len(self.channels) > MAX_CONNECTIONS
+        full = self._full()
         number, most = _descriptor(newest), _descriptors()
-        if not crowd and number < most - self.reserved:
+        if not full and number < most - self.reserved:
             return True
-        why = f"{MAX_CONNECTIONS} connections" if crowd else f"{number} of {most} descriptors"
-        before = newest.active - IDLE
-        others = (i for i in self.channels.values() if i is not newest and i.idle(before))
-        longest = min(others, key=lambda inbound: inbound.active, default=None)
+        why = full or f"{number} of {most} descriptors"
+        longest = self._oldest_handshake(newest) or self._longest_idle(newest)
         if longest is not None:
             self.emit("idle-closed", channel=longest.channel, reason=f"{why} are in use")
             longest.abort("idle, and others need the room")
         if longest is None or number >= most - self.reserved // 2:
             self.emit("connection-refused", channel=newest.channel, reason=f"{why} are in use")
-            newest.send(Refusal(0, "overloaded", f"{why} are in use", AGAIN))
-            newest.close("no room")
+            if isinstance(newest, Inbound):
+                newest.send(Refusal(0, "overloaded", f"{why} are in use", AGAIN))
+                newest.close("no room")
+            else:
+                newest.abort("no room")
             return False
         return True
+
+    def _full(self) -> str:
+        """What there is too much of; empty if there is not."""
+        if len(self.handshakes) > MOST_HANDSHAKES:
+            return f"{MOST_HANDSHAKES} unfinished handshakes"
+        if len(self.channels) + len(self.handshakes) > MAX_CONNECTIONS:
+            return f"{MAX_CONNECTIONS} connections"
+        return ""
+
+    def _oldest_handshake(self, newest: Inbound | Handshake) -> Handshake | None:
+        """The handshake that has not ended for longest, if that is long enough."""
+        oldest = next(iter(self.handshakes), None)
+        return None if oldest is None or oldest.active >= newest.active - IDLE else oldest
+
+    def _longest_idle(self, newest: Inbound | Handshake) -> Inbound | None:
+        """The connection that was idle for longest. All are searched for many newcomers together:
+        connections that are opened without end do not cost a search each."""
+        before, idlest = newest.active - IDLE, self._idlest
+        if not idlest and newest.active >= self._search_at:
+            others = (i for i in self.channels.values() if i is not newest and i.idle(before))
+            idlest.extend(heapq.nsmallest(IDLEST, others, key=lambda inbound: inbound.active))
+            self._search_at = newest.active + SEARCH_AGAIN
+        while idlest:
+            inbound = idlest.popleft()
+            if inbound.idle(before):
+                return inbound
+        return None
 
     @property
     def owed(self) -> int:
@@ -195,21 +239,27 @@ class Listener:
         """Take the port, but no connection yet. Raises OSError."""
         host, port = split_address(address)
         loop = asyncio.get_running_loop()
+        if self._tls is not None:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            self._bound = socket.create_server((host, port), family=family, backlog=BACKLOG)
+            self._bound.setblocking(False)
+            return
         self._server = await loop.create_server(
-            lambda: Inbound(self, next(self._numbers)),
-            host,
-            port,
-            backlog=BACKLOG,
-            start_serving=False,
-            ssl=self._tls,
-            ssl_handshake_timeout=None if self._tls is None else GREETING_TIMEOUT,
+            self.inbound, host, port, backlog=BACKLOG, start_serving=False
         )
+
+    def inbound(self) -> Inbound:
+        """A connection that comes in."""
+        return Inbound(self, next(self._numbers))
 
     async def serve(self) -> None:
         """Take connections from now on."""
         if self._server is not None:
             await self._server.start_serving()
-            self._look_at_readers()
+        if self._bound is not None and self._tls is not None:
+            self._accepting = asyncio.ensure_future(accept(self, self._bound, self._tls))
+            self._accepting.add_done_callback(raise_bug)
+        self._look_at_readers()
 
     def carry(self, effect: Reply) -> None:
         """Answer on a connection; nothing if it is gone. An answer over the frame limit is
@@ -266,10 +316,16 @@ class Listener:
         self.stopping = True
         if self._server is not None:
             self._server.close()
+        if self._accepting is not None:
+            self._accepting.cancel()
+        elif self._bound is not None:
+            self._bound.close()
 
     def close(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
+        for handshake in list(self.handshakes):
+            handshake.abort("the node stops")
         for inbound in list(self.channels.values()):
             inbound.close("the node stops")
 
@@ -278,11 +334,13 @@ def _unread_of_client(inbound: Inbound) -> int:
     return 0 if inbound.peer is not None or inbound.closing else inbound.counted
 
 
-def _descriptor(inbound: Inbound) -> int:
+def _descriptor(newest: Inbound | Handshake) -> int:
     """The number of a connection's descriptor: the system gives out the lowest that is free."""
-    transport = inbound.transport
-    socket = None if transport is None else transport.get_extra_info("socket")
-    return -1 if socket is None else int(socket.fileno())
+    if isinstance(newest, Handshake):
+        return newest.socket.fileno()
+    transport = newest.transport
+    its = None if transport is None else transport.get_extra_info("socket")
+    return -1 if its is None else int(its.fileno())
 
 
 def _descriptors() -> int:

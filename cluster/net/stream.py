@@ -19,6 +19,8 @@ from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.agreement import conflict
 from dynamesis.cluster.net.wire import GREETING_LIMIT, NODE_LIMIT, Decoder, WireError, encode
 
+#: characters of a reason that are shown: it may hold what came from the other side
+_REASON = 500
 #: unsent bytes above which a connection counts as clogged
 HIGH_WATER = 1 << 20
 
@@ -107,6 +109,7 @@ class Stream(asyncio.Protocol):
     def fault(self, reason: str) -> None:
         """The other side broke the protocol: answer with the reason, and close."""
         if not self.closing:
+            reason = reason[:_REASON]
             self.on_fault(reason)
             self.send(Refusal(0, "bad-request", reason))
             self.close(reason)

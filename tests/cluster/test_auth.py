@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import resource
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -258,6 +260,45 @@ async def test_a_cluster_speaks_tls_on_every_port_and_link(
         assert cluster.state("n1") == cluster.state("n2") == "running"
     finally:
         await cluster.stop_all()
+
+
+@pytest.mark.cluster
+@in_loop
+async def test_handshakes_that_never_end_keep_no_other_out(
+    tmp_path: Path, ports: Ports, tls: Tls
+) -> None:
+    """More of them than the node has descriptors: the administrator is answered, and so are
+    clients once the first have been there for a while."""
+    config = {name: str(getattr(tls, name)) for name in ("cert", "key", "ca")}
+    context = client_context(tls.ca)
+    with ended(NodeAlone(tmp_path, ports.take(), ports.take(), tls=config)) as node:
+        process = node.start()
+
+        async def status() -> Any:
+            async with AdminClient(node.admin, 30.0, secret=SECRET, tls=context) as admin:
+                return await admin.ask("status")
+
+        while True:
+            with contextlib.suppress(DynamoError):
+                if (await status())["ready"]:
+                    break
+            await asyncio.sleep(0.05)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (100, 100))
+        mute = []
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                mute.append(await Raw.dial(node.address))
+        assert (await status())["ready"]
+        await until(lambda: node.events("connection-refused"), "some are refused by name")
+        assert "descriptors are in use" in node.events("connection-refused")[0]["reason"]
+        await asyncio.sleep(1.1)
+        async with Client([node.address], tls=context, timeout=60.0, hello_timeout=30.0) as store:
+            await store.put(b"k", b"v")
+        await until(lambda: node.events("idle-closed"), "the oldest made room")
+        mute[-1].write(b"no TLS at all")
+        await until(lambda: node.events("handshake-failed"), "what is no TLS is logged")
+        assert (await status())["ready"]
+        assert process.poll() is None
 
 
 async def _plain_talk_fails(address: str) -> None:

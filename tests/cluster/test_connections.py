@@ -198,6 +198,73 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
 
 
 @in_loop
+async def test_connections_that_are_opened_without_end_do_not_cost_a_search_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 200)
+    monkeypatch.setattr(module, "IDLE", 0.0)
+    looks = 0
+
+    def idle(self: Inbound, before: float) -> bool:
+        nonlocal looks
+        looks += 1
+        return is_idle(self, before)
+
+    is_idle = Inbound.idle
+    monkeypatch.setattr(Inbound, "idle", idle)
+    events: list[str] = []
+    port = Listener(
+        Hello("n1", "dynamesis"),
+        {},
+        DATA,
+        NODE_LIMIT,
+        count(1),
+        lambda inbound, messages: None,
+        lambda event, **fields: events.append(event),
+        gone=lambda channel: None,
+        greeted=lambda peer: None,
+    )
+    with reserve(1) as ports:
+        address = f"127.0.0.1:{ports.take()}"
+        await port.bind(address)
+        await port.serve()
+        crowd = [await Raw.dial(address) for _ in range(200)]
+        await until(lambda: len(port.channels) == 200, "all are there")
+        first = next(iter(port.channels.values()))
+        crowd += [await Raw.dial(address) for _ in range(150)]
+        await until(lambda: events.count("idle-closed") == 150, "so many made room")
+        assert first.closing
+        assert looks < 2000, "200 for each of 150 newcomers would be 30,000"
+        for raw in crowd:
+            raw.close()
+        port.stop()
+        port.close()
+
+
+@in_loop
+async def test_what_a_stranger_is_called_fills_no_log(tmp_path: Path) -> None:
+    with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
+        node.start()
+        await node.ready()
+        long = "x" * 60_000
+        for hello in (
+            Hello(long, "dynamesis"),
+            Hello("", long, role="client"),
+            Hello(long, "dynamesis", role="admin"),
+        ):
+            raw = await Raw.dial(node.admin if hello.role == "admin" else node.address)
+            await raw.read()
+            raw.say(hello)
+            refusal = await raw.read()
+            assert isinstance(refusal, Refusal)
+            assert len(refusal.message) <= 500
+            raw.close()
+        await until(lambda: len(node.events("bad-frame")) == 3, "all are in the log")
+        assert node.events("wrong-secret")
+        assert node.log.stat().st_size < 10_000
+
+
+@in_loop
 async def test_a_client_that_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
     """Of three nodes one is paused: what waits for it ends with its client."""
     names = ("n1", "n2", "n3")

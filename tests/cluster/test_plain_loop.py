@@ -106,7 +106,7 @@ async def test_a_handshake_that_fails_is_logged_and_no_crash(
         await misbehave(node.address)
         process = node.process
         assert process is not None
-        await until(lambda: node.events("loop-error"), "a handshake that failed is logged")
+        await until(lambda: node.events("handshake-failed"), "a handshake that failed is logged")
         assert process.poll() is None
         process.terminate()
         await until(lambda: process.poll() is not None, "it ends")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from dynamesis.cluster.core.protocol.messages import Entry, Key
+from dynamesis.cluster.core.protocol.errors import is_definite
+from dynamesis.cluster.core.protocol.messages import Entry, Key, PutReply, Refusal
 from dynamesis.cluster.core.versions import context as module
 from dynamesis.cluster.core.versions.context import BadContext, Contexts
+from simulator import Simulator
 
 A, B = Key(b"a"), Key(b"b")
 STATE = {"n1:1:1": Entry(3, (), (5,)), "n2:1:1": Entry(1)}
@@ -66,3 +68,30 @@ def test_so_many_are_remembered_and_only_short_ones(monkeypatch: pytest.MonkeyPa
     contexts.codes = 0
     assert len(contexts.read(B, large).state) == 99
     assert contexts.codes == 1
+
+
+def test_writers_that_never_read_are_bounded_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that write by turns, each with the context of its own last put: it names one version
+    more each time, and none of the other's."""
+    monkeypatch.setattr(module, "MOST_SINGLE", 200)
+    sim = Simulator()
+    contexts = {"a": b"", "b": b""}
+    for number in range(1, 1000):
+        for writer in contexts:
+            answer = sim.put("n1", b"k", f"{writer}{number}".encode(), contexts[writer])
+            if isinstance(answer, Refusal):
+                break
+            contexts[writer] = answer.context
+        else:
+            continue
+        break
+    assert isinstance(answer, Refusal)
+    assert (answer.code, is_definite(answer.code)) == ("bad-context", True)
+    assert "versions one by one; it may name 200: read the key" in answer.message
+    assert max(map(len, contexts.values())) < 1000
+    read = sim.get("n1", b"k")
+    assert len(read.siblings) == 2
+    assert len(read.context) < 100
+    put = sim.put("n1", b"k", b"both", read.context)
+    assert isinstance(put, PutReply)
+    assert [v.value for v in sim.get("n1", b"k").siblings] == [b"both"]

@@ -89,6 +89,20 @@ class TestWaiting:
         assert not sim.nodes["n1"].admission.requests
         assert not sim.nodes["n1"].admission.queue.units
 
+    def test_so_does_what_has_one_number_with_others(self) -> None:
+        """A client gives all its questions one rid, and hangs up."""
+        sim = Simulator()
+        pause(sim, "n4")
+        sim.run(0.01)
+        options = RequestOptions(timeout=60.0)
+        for i in range(300):
+            put = Put(7, f"r{i}", Key(b"k%d" % i), b"v", options=options)
+            sim.feed("n1", ev.Received(10_000_000, None, put))
+        sim.feed("n1", ev.ClientGone(10_000_000))
+        sim.run(1.2)
+        assert not sim.nodes["n1"].admission.requests
+        assert not sim.nodes["n1"].admission.queue.units
+
     def test_a_put_for_which_a_retry_waits_continues_without_its_first_client(self) -> None:
         sim = Simulator()
         key = next(

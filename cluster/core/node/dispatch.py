@@ -80,8 +80,10 @@ class Dispatch:
         """`usual`: the short way of this node, None if it has none."""
         self._node = node
         self.usual = usual
-        #: channel of a client -> what came in on it and is not answered, by rid
+        #: channel of a client -> what came in on it and is not answered, by a number of ours: a
+        #: client may give several questions one rid
         self._open: dict[int, dict[int, Abandoned]] = {}
+        self._number = 0
         #: of the question that is being answered: its channel, and seconds that it waited before
         self._channel = 0
         self._waited = 0.0
@@ -224,10 +226,10 @@ class Dispatch:
         primaries = self.usual.primaries(get.key) if usual and self.usual else None
         mine = self._open.setdefault(self._channel, {})
         if primaries is None or self.usual is None:
-            general = mine[get.rid] = node.get_request(node.services, get, respond)
+            general = mine[self._number] = node.get_request(node.services, get, respond)
             general.start()
         else:
-            request = mine[get.rid] = UsualGet(node.services, get, respond, primaries)
+            request = mine[self._number] = UsualGet(node.services, get, respond, primaries)
             request.start(self.usual)
 
     def _put(self, put: Put, hops: int) -> None:
@@ -256,7 +258,7 @@ class Dispatch:
             if not usual or not self._put_as_usual(put, seen, first, hops):
                 request = node.put_request(node.services, put, seen, first, hops)
                 if not hops:
-                    self._open.setdefault(self._channel, {})[put.rid] = request
+                    self._open.setdefault(self._channel, {})[self._number] = request
                 request.start()
 
     def _put_as_usual(self, put: Put, seen: SeenVersions, respond: Respond, hops: int) -> bool:
@@ -271,7 +273,7 @@ class Dispatch:
             if hops or not services.params.max_hops:
                 return False
             forward = UsualForward(services, put, seen, respond, primaries)
-            self._open.setdefault(self._channel, {})[put.rid] = forward
+            self._open.setdefault(self._channel, {})[self._number] = forward
             forward.start()
             return True
         if services.dedup.stamp_of(put.request) is not None:
@@ -322,7 +324,8 @@ class Dispatch:
     def _enter(self, kind: str, asked: Get | Put, size: int) -> Respond:
         """Add a client's request to the queue; the responder that takes it out again."""
         node, channel = self._node, self._channel
-        queue, runtime, key, rid = node.admission.queue, node.runtime, asked.key, asked.rid
+        queue, runtime, key = node.admission.queue, node.runtime, asked.key
+        number = self._number = self._number + 1
         queue.enter(channel, key, size)
         began, latencies = runtime.now - self._waited, node.stats.latency[kind]
         waiting = self._open
@@ -332,7 +335,7 @@ class Dispatch:
             refused = type(message) is Refusal
             queue.leave(channel, key, size, None if refused else now - began)
             mine = waiting.get(channel)
-            if mine is not None and mine.pop(rid, None) is not None and not mine:
+            if mine is not None and mine.pop(number, None) is not None and not mine:
                 del waiting[channel]
             if refused:
                 self._count_refusal(kind, message.code)  # type: ignore[union-attr]

@@ -25,7 +25,12 @@ _KINDS = (
         False,
         "the request is malformed, an option is out of range, or its id is that of another put",
     ),
-    Kind("bad-context", True, False, "the context was not handed out by this cluster for this key"),
+    Kind(
+        "bad-context",
+        True,
+        False,
+        "the context was not handed out by this cluster for this key, or names too many versions",
+    ),
     Kind("key-too-large", True, False, "the key is longer than the limit"),
     Kind("value-too-large", True, False, "the value is longer than the limit"),
     Kind(

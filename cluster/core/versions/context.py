@@ -17,6 +17,9 @@ from dynamesis.cluster.core.versions import clock
 _MAC = 16
 #: keys of which the last token is remembered, and bytes of one that is
 _REMEMBERED, _SHORT = 4096, 512
+#: versions that a token may name one by one. A reader's names hardly any; the context of a put's
+#: answer names one more with each put that was not preceded by a read, if others write that key
+MOST_SINGLE = 1024
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -33,7 +36,7 @@ _NOTHING_SEEN = SeenVersions({})
 
 
 class BadContext(Exception):
-    """The token was not handed out by this cluster for this key."""
+    """The token was not handed out by this cluster for this key, or names too many versions."""
 
 
 class Contexts:
@@ -73,6 +76,13 @@ class Contexts:
             seen = _decode(body)
         except msgspec.DecodeError as e:
             raise BadContext(f"the context cannot be read: {e}") from None
+        if len(token) > _SHORT:
+            single = sum([len(entry.extra) for entry in seen.state.values()])
+            if single > MOST_SINGLE:
+                raise BadContext(
+                    f"the context names {single} versions one by one; it may name {MOST_SINGLE}: "
+                    "read the key, and put with the context of that"
+                )
         self._remember(key, token, seen)
         return seen
 
