@@ -9,8 +9,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import dynamesis.cluster
 import pytest
@@ -42,46 +42,57 @@ ALLOWED = {
 }
 
 
-@cache
-def _sources() -> dict[Path, ast.Module]:
-    files = (file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py")))
-    return {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
+class Spelled(NamedTuple):
+    """A value in a text, and the one or two words behind it."""
+
+    file: str
+    line: int
+    value: str
+    words: tuple[str, ...]
 
 
-@cache
-def _nouns() -> frozenset[str]:
-    """The plurals of all that is counted somewhere."""
-    found = {"times"}
-    calls = (n for tree in _sources().values() for n in ast.walk(tree) if isinstance(n, ast.Call))
-    for call in calls:
-        if (name := getattr(call.func, "id", "")) in _HELPERS:
-            given = (each.value for each in call.args if isinstance(each, ast.Constant))
-            texts = [each for each in given if isinstance(each, str)]
-            many = name == "counted" and len(texts) > 1
-            found |= {texts[1]} if many else {f"{text}s" for text in texts[:1]}
-    return frozenset(found)
+def _plurals(call: ast.Call) -> set[str]:
+    """What this call counts, as a plural."""
+    if (name := getattr(call.func, "id", "")) not in _HELPERS:
+        return set()
+    given = (each.value for each in call.args if isinstance(each, ast.Constant))
+    texts = [each for each in given if isinstance(each, str)]
+    many = name == "counted" and len(texts) > 1
+    return {texts[1]} if many else {f"{text}s" for text in texts[:1]}
 
 
-def _spelled(text: ast.JoinedStr) -> Iterator[tuple[str, str]]:
-    """(expression, noun) of each value of a text that a counted noun follows."""
+def _spelled(file: str, text: ast.JoinedStr) -> Iterator[Spelled]:
     for value, after in zip(text.values, text.values[1:], strict=False):
         if isinstance(value, ast.FormattedValue) and isinstance(after, ast.Constant):
             words = re.match(r" ([a-z]+)( [a-z]+)?\b", str(after.value))
-            for noun in (words[1], words[1] + (words[2] or "")) if words else ():
-                if noun in _nouns():
-                    yield ast.unparse(value.value), noun
+            if words:
+                both = (words[1], words[1] + (words[2] or ""))
+                yield Spelled(file, text.lineno, ast.unparse(value.value), both)
+
+
+def _scanned() -> tuple[set[str], list[Spelled]]:
+    """The plurals of all that is counted somewhere, and all values that a word follows."""
+    nouns, spelled = {"times"}, []
+    for path in (path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))):
+        file = path.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                nouns |= _plurals(node)
+            elif isinstance(node, ast.JoinedStr):
+                spelled += _spelled(file, node)
+    return nouns, spelled
 
 
 def test_no_text_has_a_plural_behind_a_count_that_may_be_one() -> None:
-    found = []
-    for file, tree in _sources().items():
-        name = file.relative_to(ROOT).as_posix()
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.JoinedStr):
-                continue
-            for value, noun in _spelled(node):
-                if not value.isupper() and value not in ALLOWED.get(name, ()):
-                    found.append(f"{name}:{node.lineno}: {value} {noun}")
+    nouns, spelled = _scanned()
+    found = [
+        f"{each.file}:{each.line}: {each.value} {noun}"
+        for each in spelled
+        for noun in each.words
+        if noun in nouns
+        and not each.value.isupper()
+        and each.value not in ALLOWED.get(each.file, ())
+    ]
     assert found == [], "use counted() of checkers.history.counts"
 
 

@@ -7,7 +7,6 @@ tests/test_retired_words.py` counts, for each folder, how often each retired wor
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.definitions import FUNCTIONS, definitions
+from tests.definitions import definitions
 
 ROOT = Path(__file__).parent.parent
 
@@ -158,10 +157,10 @@ def test_no_retired_word(place: str) -> None:
 
 def test_no_retired_word_in_the_name_of_a_test() -> None:
     names = {
-        (path.name, node.name)
+        (path.name, each.name)
         for path in files("tests")
-        for node in definitions(path)
-        if isinstance(node, FUNCTIONS) and node.name.startswith("test_")
+        for each in definitions(path)
+        if not each.is_class and each.name.startswith("test_")
     }
     found = [(path, name) for path, name in sorted(names) if retired(name.replace("_", " "))]
     assert found == []
@@ -208,9 +207,9 @@ def class_names() -> dict[str, set[str]]:
     """Every public class name, and the folders that define it."""
     rooms: dict[str, set[str]] = defaultdict(set)
     for path in (path for folder in SOURCES for path in files(folder)):
-        for node in definitions(path):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                rooms[node.name].add(str(path.parent.relative_to(ROOT)))
+        for each in definitions(path):
+            if each.is_class and not each.name.startswith("_"):
+                rooms[each.name].add(str(path.parent.relative_to(ROOT)))
     return rooms
 
 

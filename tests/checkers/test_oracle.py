@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from random import Random
 
 import pytest
@@ -19,8 +18,10 @@ from hypothesis import strategies as st
 from oracle import Dynamo, linearizable
 from programs import PRIMARIES, PROGRAMS, TEST, run
 
-#: about a hundred in CI; the nightly environment asks for tens of thousands
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "120"))
+from tests.examples import oracle_examples
+
+#: some tens in CI; the nightly environment asks for tens of thousands
+EXAMPLES = oracle_examples(60)
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from dynamesis.checkers.dynamo.quorum import check_ledger
 from dynamesis.checkers.graph.run import Run
@@ -14,7 +12,9 @@ from hypothesis import strategies as st
 from oracle_ledger import Ledger
 from programs import KEYS, NODES, PRIMARIES, TEST
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "120"))
+from tests.examples import oracle_examples
+
+EXAMPLES = oracle_examples(60)
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +22,9 @@ from oracle_models import (
     repeated,
 )
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
+from tests.examples import oracle_examples
+
+EXAMPLES = oracle_examples(50)
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -16,7 +15,9 @@ from hypothesis import strategies as st
 from oracle_models import Paired, Queues
 from oracle_objects import IMPOSSIBLE, UNKNOWN, fits, linearizable, mutex, register, text
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
+from tests.examples import oracle_examples
+
+EXAMPLES = oracle_examples(50)
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

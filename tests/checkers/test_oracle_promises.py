@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History, Op
@@ -15,7 +13,9 @@ from hypothesis import strategies as st
 from oracle_promises import SESSIONS, LastWins, Promises
 from programs import PRIMARIES, PROGRAMS, TEST, run
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
+from tests.examples import oracle_examples
+
+EXAMPLES = oracle_examples(50)
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 STRICT = {**TEST, "r": 2, "w": 1, "sloppy": False, "promises": list(SESSIONS)}

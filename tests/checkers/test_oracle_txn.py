@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from dynamesis.checkers.elle.consistency import forbidden, meaning
 from dynamesis.checkers.elle.elle import check_list_append, check_rw_register
@@ -13,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_txn import ListAppend, RwRegister
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
+from tests.examples import oracle_examples
+
+EXAMPLES = oracle_examples(50)
 pytestmark = pytest.mark.timeout(120 + EXAMPLES // 2)
 LENIENT = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 #: for what judges each history once for each of some 25 anomalies

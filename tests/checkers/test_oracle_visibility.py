@@ -3,8 +3,6 @@ transactions explains is never invalid, and what none explains is never valid.""
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from dynamesis.checkers.elle.elle import check_list_append, check_rw_register
 from dynamesis.checkers.history.history import History
@@ -15,7 +13,9 @@ from oracle_visibility import MODELS
 from oracle_visibility import History as Tiny
 from test_oracle_txn import STEP, run
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "80"))
+from tests.examples import oracle_examples
+
+EXAMPLES = oracle_examples(50)
 pytestmark = pytest.mark.timeout(240 + 2 * EXAMPLES)
 #: half as many as elsewhere: each history is judged by all models, and by all their orders
 LENIENT = settings(

@@ -11,6 +11,8 @@ from dynamesis.cluster.core.protocol.messages import Get, Put
 from dynamesis.cluster.zoo.outside import changed_by
 from test_stress import KEYS, Run
 
+from tests.examples import rest_at_night
+
 #: steps that a deleted key is left alone
 REST = 60
 
@@ -70,7 +72,7 @@ class Deletes(Run):
         self.check_shown(sorted(final))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", rest_at_night(range(12), 6))
 def test_nothing_walks_back_and_nothing_is_eaten(seed: int) -> None:
     assert Deletes(seed).go(400).wrong == []
 

@@ -110,14 +110,22 @@ class Run(Command):
     def _processes(self) -> dict[int, str]:
         wanted = f"{MARK}={self.mark}".encode()
         found: dict[int, str] = {}
-        for entry in Path("/proc").iterdir():
+        for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                if entry.name.isdigit() and wanted in (entry / "environ").read_bytes():
-                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    found[int(entry.name)] = command
+                if wanted in _content(f"/proc/{pid}/environ"):
+                    command = _content(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode()
+                    found[int(pid)] = command
             except OSError:
                 continue
         return found
+
+    def reached(self, phase: str) -> bool:
+        """Whether this phase has begun: it is looked for in the bytes, so that it can be asked for
+        again and again while the history grows."""
+        mark = f'"phase","value":"{phase}"'.encode()
+        with contextlib.suppress(OSError, ValueError):
+            return any(mark in _content(file) for file in self.results().glob("history*.jsonl"))
+        return False
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something that must come about."""
@@ -142,6 +150,11 @@ class Run(Command):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+
+def _content(file: str | Path) -> bytes:
+    with open(file, "rb", buffering=0) as opened:
+        return opened.read()
 
 
 Start = Callable[..., Run]

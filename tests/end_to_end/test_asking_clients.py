@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,21 +65,31 @@ SHOWN: dict[str, tuple[tuple[str, ...], str]] = {
 
 #: takes 10 s even in virtual time; `one_slice` is seen on processes alone
 LONG = "one_batch"
-SIMULATED = [
-    pytest.param(bug, marks=pytest.mark.nightly if bug == LONG else ())
-    for bug in SHOWN
-    if bug != "one_slice"
-]
+WORLD = ("--world", "simulated", "--seed", "5")
+#: one bug of each test: some are shown by the same
+TESTS = {arguments: bug for bug, (arguments, _) in SHOWN.items()}
 
 
-@pytest.mark.parametrize("bug", SIMULATED)
+def simulated(bugs: Iterable[str]) -> list[Any]:
+    return [
+        pytest.param(bug, marks=pytest.mark.nightly if bug == LONG else ())
+        for bug in bugs
+        if bug != "one_slice"
+    ]
+
+
+@pytest.mark.parametrize("bug", simulated(SHOWN))
 def test_a_bug_shows_to_asking_clients(call: Call, bug: str) -> None:
     arguments, anomaly = SHOWN[bug]
-    world = ("--world", "simulated", "--seed", "5")
-    run = call("test", *arguments, *world, "--bug", f"{BUGS}:{bug}")
+    run = call("test", *arguments, *WORLD, "--bug", f"{BUGS}:{bug}")
     assert run.wait() == 1, run.printed()
     assert anomaly in json.loads((run.results() / "results.json").read_text())["anomalies"]
-    assert call("test", *arguments, *world).wait() == 0, "the same test without the bug is valid"
+
+
+@pytest.mark.parametrize("bug", simulated(TESTS.values()))
+def test_without_the_bug_the_same_is_valid(call: Call, bug: str) -> None:
+    run = call("test", *SHOWN[bug][0], *WORLD)
+    assert run.wait() == 0, run.printed()
 
 
 @pytest.mark.cluster

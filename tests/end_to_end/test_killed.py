@@ -26,18 +26,12 @@ def begin(start: Start, links: str, limit: str = "1s") -> Run:
                  "--drivers", "1")  # fmt: skip
 
 
-def reached(run: Run, phase: str) -> bool:
-    with suppress(OSError, ValueError):
-        return any(op["f"] == "phase" and op["value"] == phase for op in run.history())
-    return False
-
-
 def closely(condition: Callable[[], bool], run: Run) -> None:
     """Wait without ever looking away for long: phases are short."""
     deadline = time.monotonic() + 300
     while not condition() and run.process.poll() is None:
         assert time.monotonic() < deadline, run.printed()
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def kill(run: Run, watchdog_first: bool) -> set[int]:
@@ -82,7 +76,7 @@ def test_as_soon_as_a_process_of_it_is_there(start: Start, links: str) -> None:
 )
 def test_in_every_later_phase(start: Start, phase: str, watchdog_first: bool) -> None:
     run = begin(start, "toxiproxy")
-    closely(lambda: reached(run, phase), run)
+    closely(lambda: run.reached(phase), run)
     leaves_nothing(run, kill(run, watchdog_first))
 
 

@@ -49,16 +49,21 @@ class Cluster:
         states = await self.states()
         return {(a, b): states[b]["received"][a] for a, b in PAIRS}
 
-    async def hearing(self) -> set[tuple[str, str]]:
-        """The pairs (a, b) such that b receives requests of a, over some time."""
+    async def receive_nothing(self, silent: tuple[str, str], others: set[tuple[str, str]]) -> bool:
+        """Whether b receives no request of a, (a, b) being `silent`, while each of the others
+        receives five: more than would have come from a in that time."""
         before = await self.received()
-        await asyncio.sleep(0.8)
-        after = await self.received()
-        return {pair for pair in PAIRS if after[pair] > before[pair]}
+
+        async def five_more() -> bool:
+            now = await self.received()
+            return all(now[pair] >= before[pair] + 5 for pair in others)
+
+        await until(five_more)
+        return (await self.received())[silent] == before[silent]
 
     async def _state(self, node: str) -> dict[str, Any]:
         host, port = self.way.reach(node, "client").rsplit(":", 1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             reader, writer = await asyncio.open_connection(host, int(port))
             answer = await reader.read()
             writer.close()
