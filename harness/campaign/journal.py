@@ -4,6 +4,7 @@ that was interrupted, or killed, continues where it was."""
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -98,4 +99,6 @@ def _run(row: JsonObject) -> CellRun:
         raise ValueError(f"verdict {run.verdict!r} is none of {', '.join(VERDICTS)}")
     if run.number < 1:
         raise ValueError(f"number {run.number} is below 1")
+    if not all(map(math.isfinite, (run.at, run.seconds, *run.measures.values()))):
+        raise ValueError("a number of it is not finite")
     return run

@@ -7,6 +7,7 @@ folders that are not parts of the same campaign are refused."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from dynamesis.harness.campaign.journal import JOURNAL, CellRun, Journal, read_runs
 from dynamesis.harness.campaign.plan import PLAN, Plan, read_plan
 from dynamesis.harness.campaign.results import RESULTS, collect
@@ -42,6 +44,16 @@ from dynamesis.harness.usage.values import results_folder, write_file
 _DEPTH = 5
 _LATEST = "latest"
 COMPLETE, INTERRUPTED, DIED, MISSING = "complete", "interrupted", "died", "missing"
+
+
+@dataclass(frozen=True)
+class _End:
+    """What is read of a shard's campaign.json."""
+
+    seconds: float = 0.0
+    interrupted: bool = False
+    ended_by: str | None = None
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +138,16 @@ def _part(path: Path, given: Sequence[Path]) -> Part:
     plan = read_plan(Folder(path))
     assert plan is not None
     shown = next((each for each in given if each.resolve() == path), path)
-    return Part(shown, plan, read_runs(path / JOURNAL), Folder(path).peek_json(RESULTS))
+    return Part(shown, plan, read_runs(path / JOURNAL), _sound(Folder(path).peek_json(RESULTS)))
+
+
+def _sound(results: JsonObject) -> JsonObject:
+    """What a campaign.json has; {} for one that no campaign has written whole."""
+    try:
+        end = msgspec.convert(results, _End)
+    except msgspec.ValidationError:
+        return {}
+    return results if math.isfinite(end.seconds) and end.seconds >= 0 else {}
 
 
 def same_campaign(parts: Iterable[Part]) -> list[Part]:
@@ -178,7 +199,7 @@ _ALIKE: dict[str, Callable[[Plan], Any]] = {
 
 def _runs_of_its_own(part: Part) -> None:
     """Raises UsageError for a run of a cell that is another shard's, and for a number that two
-    runs have, since they then have one folder."""
+    runs have, since they then have one folder; and for one whose files are elsewhere."""
     mine = {cell.name for cell in part.plan.mine()}
     counts = Counter(run.number for run in part.runs)
     for run in part.runs:
@@ -187,10 +208,20 @@ def _runs_of_its_own(part: Part) -> None:
                 f"{part.title}: {counts[run.number]} runs in {JOURNAL} have the number "
                 f"{run.number}; leave one of their lines"
             )
+        for path in (run.output, run.folder or run.output):
+            if not _is_below(Path(path), _store(Path(), run.number)):
+                raise UsageError(
+                    f"{part.title}: run {run.number} is in {path}, not in its own folder, "
+                    f"{_store(Path(), run.number)}; leave it out"
+                )
         if run.cell not in mine:
             raise UsageError(
                 f"{part.title}: run {run.number} is of {run.cell}, not of this shard; leave it out"
             )
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return folder in path.parents and ".." not in path.parts
 
 
 def merge(parts: Sequence[Part], folder: Folder) -> JsonObject:

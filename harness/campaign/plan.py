@@ -14,10 +14,11 @@ from hashlib import sha256
 from importlib.metadata import version as installed
 from typing import Any
 
+import msgspec
 from dynamesis.harness.campaign.budget import Budget
 from dynamesis.harness.campaign.matrix import Cell
 from dynamesis.harness.campaign.shard import WHOLE, Shard
-from dynamesis.harness.campaign.spec import Campaign
+from dynamesis.harness.campaign.spec import NAME, Campaign
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import DamagedFolder, Folder
 
@@ -82,15 +83,25 @@ def read_plan(folder: Folder) -> Plan | None:
         if row.pop("format") != _FORMAT:
             raise ValueError("it was written by another version of Dynamesis")
         read: JsonObject = {
-            "cells": tuple(Cell(**cell) for cell in row["cells"]),
+            "cells": msgspec.convert(row["cells"], tuple[Cell, ...]),
             "skipped": {_cell(cell): str(cell["why"]) for cell in row["skipped"]},
-            "budget": Budget(**row["budget"]),
+            "budget": msgspec.convert(row["budget"], Budget),
             "shard": Shard.parse(row["shard"]),
         }
-        return Plan(**(row | read))
+        return _checked(Plan(**(row | read)))
     except Exception as error:
         why = f"expected the plan of a campaign: {type(error).__name__}: {error}"
         raise DamagedFolder(f"{folder / PLAN}: {why}") from error
+
+
+def _checked(plan: Plan) -> Plan:
+    """Raises ValueError for a name that is not one, and what should be text."""
+    texts = (plan.version, plan.tests, plan.start, plan.time_limit, plan.file, plan.host)
+    if not all(isinstance(each, str) for each in (*texts, plan.folder, plan.only or "")):
+        raise ValueError("what should be text is not")
+    if not NAME.fullmatch(plan.name):
+        raise ValueError(f"{plan.name!r} is not a name of a campaign")
+    return plan
 
 
 def _cell(row: Mapping[str, Any]) -> Cell:

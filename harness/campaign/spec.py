@@ -34,7 +34,7 @@ from dynamesis.harness.worlds.options import allowed, why_not
 from dynamesis.harness.worlds.test_spec import TestSpec
 from dynamesis.workloads.plain.languages import EVERY
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _KEYS = ("name", "time_limit", "matrix", "include", "exclude", "budget")
 _MOST_CELLS = MOST_RUNS
 
@@ -103,7 +103,7 @@ def _duration(place: YamlPlace) -> float:
 
 def _name(place: YamlPlace) -> str:
     value = place.value()
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not NAME.fullmatch(value):
         raise place.wrong(f"{value!r} is not a name; allowed: letters, digits, and . _ + - within")
     return value
 

@@ -182,7 +182,7 @@ def _save(folder: Path, found: Exhaustion, bug: tuple[str, ...]) -> Iterator[tup
 
 
 def summary(found: Exhaustion, folders: dict[Word, Path]) -> Iterator[str]:
-    """What came of it, the verdict last."""
+    """What came of it, the verdict last, and what keeps it from being valid."""
     tally = found.tally
     reached = sum(1 for count in tally.situations.values() if count)
     yield (
@@ -195,7 +195,7 @@ def summary(found: Exhaustion, folders: dict[Word, Path]) -> Iterator[str]:
         yield f"{token(word)}  {', '.join(anomalies)}  {folders.get(word, '')}"
     for _, reason in tally.unknown[:5]:
         yield f"unknown: {reason}"
-    if tally.lacking and not tally.verdicts[Verdict.INVALID]:
-        yield f"unknown: {tally.lacking}"
     counts = ", ".join(f"{tally.verdicts[each]} {each.value}" for each in Verdict)
     yield counts
+    if tally.lacking and not tally.verdicts[Verdict.INVALID]:
+        yield f"unknown: {tally.lacking}"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynamesis.harness.failures.failure import BESIDE
 from dynamesis.harness.report.summary import print_results
+from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.approximate import approximation
+from dynamesis.harness.simulation.minimal import Minimal
+from dynamesis.harness.simulation.play import outcome
+from dynamesis.harness.simulation.pytest_file import pytest_file
+from dynamesis.harness.simulation.results import FailedSchedule, Tally
 from dynamesis.harness.simulation.run_simulation import SIMULATIONS, Asked
 from dynamesis.harness.simulation.saved import SIMULATED, save_schedule, story
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
@@ -16,7 +23,7 @@ from dynamesis.harness.simulation.schedules.text import Written, load
 from dynamesis.harness.simulation.schedules.token import decode
 from dynamesis.harness.simulation.schedules.word_schedules import PREFIX, schedule_of, word_of
 from dynamesis.harness.usage.exits import UsageError, exit_code
-from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.usage.values import results_folder, write_file
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ def run_replay(source: str, asked: Asked) -> int:
     """Play it, with its story, into a folder of its own; the exit code of the verdict. Raises
     UsageError, EnvironmentFailed."""
     again = find(source, asked.wanted)
+    began = time.monotonic()
     folder = results_folder(asked.store, f"{SIMULATIONS}-replayed").path
     test, results = save_schedule(folder, again.written)
     screen = console(asked.mode)
@@ -41,7 +49,25 @@ def run_replay(source: str, asked: Asked) -> int:
             screen.print(line)
     print_results(screen, results, short=asked.mode is Mode.QUIET)
     screen.print(f"folder  {folder}")
+    _write(asked, again.written, results, folder, time.monotonic() - began)
     return exit_code(results["valid"])
+
+
+def _write(
+    asked: Asked, written: Written, results: JsonObject, folder: Path, seconds: float
+) -> None:
+    """The files of a swarm's flags, as of a run of this schedule alone."""
+    seed, played, tally = written.schedule.spec.seed or 0, outcome(results), Tally(seconds=seconds)
+    tally.add(seed, played)
+    failures = []
+    if anomalies := tuple(results["anomalies"]):
+        small = Minimal(written.schedule, anomalies[0], anomalies, 1, seconds)
+        failures.append(FailedSchedule(seed, written.token, small, folder, played.operations))
+    if asked.json is not None:
+        text = json.dumps(tally.to_dict(failures), indent=2)
+        write_file("--json", asked.json, f"{text}\n")
+    if asked.pytest is not None:
+        write_file("--pytest", asked.pytest, pytest_file(failures))
 
 
 def find(source: str, beside: SwarmScope) -> Again:
@@ -50,14 +76,25 @@ def find(source: str, beside: SwarmScope) -> Again:
     path = Path(source)
     if path.is_dir() and (path / SIMULATED).is_file():
         path = path / SIMULATED
+    if path.exists():
+        _alone(beside)
     if path.is_file():
         return Again(_written(path))
     if path.is_dir():
         return Again(*approximation(path))
     if source.startswith(PREFIX):
+        _alone(replace(beside, bug=()))
         return Again(Written(schedule_of(word_of(source), beside.bug), (), source))
     seed, wanted = decode(source, beside)
     return Again(Written(draw(seed, wanted), (), source))
+
+
+def _alone(beside: SwarmScope) -> None:
+    """Raises UsageError for what the schedule has of its own."""
+    given = {"workload": beside.workloads, "nemesis": beside.nemeses, "bug": beside.bug}
+    for name, names in given.items():
+        if names:
+            raise UsageError(f"--{name}: what is replayed has its own; leave it out")
 
 
 def _written(path: Path) -> Written:

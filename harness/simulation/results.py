@@ -30,12 +30,14 @@ _LEAST, _LEAST_WRITES = 50, 20
 
 @dataclass(frozen=True)
 class FailedSchedule:
-    """A schedule that failed, shrunk. `token`: None where it came from the database."""
+    """A schedule that failed, shrunk. `token`: None where it came from the database; `drawn`: how
+    many operations it had, where they are not given one by one."""
 
     seed: int
     token: str | None
     minimal: Minimal
     folder: Path
+    drawn: int = 0
 
     def to_dict(self) -> JsonObject:
         """As in the file."""
@@ -44,7 +46,7 @@ class FailedSchedule:
             "seed": self.seed,
             "token": self.token,
             "anomalies": list(self.minimal.anomalies),
-            "operations": len(schedule.operations or ()),
+            "operations": self.drawn if schedule.operations is None else len(schedule.operations),
             "faults": schedule.fault_count,
             "folder": str(self.folder),
         }

@@ -88,7 +88,7 @@ def draw(seed: int, wanted: SwarmScope = SwarmScope()) -> SimulatedSchedule:
         except (UsageError, Impossible) as senseless:
             problem = senseless
     raise UsageError(
-        "--workload, --nemesis, --bug, --param: no schedule can be drawn for all that is given "
+        "--workload, --nemesis, --bug: no schedule can be drawn for all that is given "
         f"({problem}); leave one out"
     )
 

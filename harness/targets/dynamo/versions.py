@@ -118,6 +118,8 @@ def _asked(runtime: NodeRuntime) -> _Answer:
     except (OSError, ValueError, TypeError, IndexError, subprocess.TimeoutExpired) as failure:
         lines = answer.stderr.splitlines() if isinstance(failure, IndexError) else []
         why = lines[-1] if lines else f"{type(failure).__name__}: {failure}"
+        if isinstance(failure, subprocess.TimeoutExpired):
+            why = f"it has not answered for {_PATIENCE:g} s"
         raise UsageError(
             f"{_FLAG}: {' '.join([runtime.python, *runtime.path])} has no node of Dynamesis: "
             f"{why}; name a virtual environment or checkout that has"

@@ -435,6 +435,37 @@ def test_runs_of_a_budget_are_shared_out(tmp_path: Path) -> None:
         Shard.parse("3/2")
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "code"),
+    [
+        ("campaign.json", {"seconds": None}, 3),
+        ("campaign.json", {"seconds": float("nan")}, 3),
+        ("campaign.json", {"ended_by": 7}, 3),
+        ("runs.jsonl", {"output": "output.txt"}, 2),
+        ("runs.jsonl", {"folder": "x"}, 2),
+        ("runs.jsonl", {"folder": "runs/0001/../../.."}, 2),
+        ("runs.jsonl", {"at": float("nan")}, 2),
+        ("plan.json", {"start": None}, 2),
+        ("plan.json", {"folder": 7}, 2),
+        ("plan.json", {"tests": None}, 2),
+        ("plan.json", {"budget": {"runs": "x"}}, 2),
+        ("plan.json", {"name": "../../elsewhere"}, 2),
+    ],
+)
+def test_files_that_no_campaign_writes(
+    file: str, change: dict[str, Any], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A campaign.json in which figures are wrong is as none: the shard died."""
+    only = Machine(tmp_path / "m", "1/1").all().end()
+    path = only.path / file
+    first, *rest = path.read_text().splitlines() if file == "runs.jsonl" else [path.read_text()]
+    path.write_text("\n".join([json.dumps(json.loads(first) | change), *rest, ""]))
+    assert run(["merge", str(only.path), "--store", str(tmp_path / "all")]) == code
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == (code == 2)
+    assert all(str(only.path) in line for line in errors)
+
+
 def test_two_runs_of_one_number_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,6 +113,40 @@ def test_a_token_is_replayed_alike_under_any_hash_seed(found: Path, tmp_path: Pa
     assert histories[0] == histories[1]
 
 
+def test_a_replay_writes_the_files_of_a_run_of_one(found: Path, tmp_path: Path) -> None:
+    failure = _failure(found)
+    for number, source in enumerate((str(failure["token"]), str(failure["folder"]))):
+        file, regression = tmp_path / f"{number}.json", tmp_path / f"test_{number}.py"
+        assert run(["simulate", "--replay", source, "--store", str(tmp_path), "--quiet",
+                    "--json", str(file), "--pytest", str(regression)]) == INVALID  # fmt: skip
+        value = json.loads(file.read_text(encoding="utf-8"))
+        assert list(value) == KEYS
+        assert (value["schedules"], value["invalid"]) == (1, 1)
+        [shown] = value["failures"]
+        assert list(shown) == FAILURE
+        assert shown["operations"] > 0
+        assert set(failure["anomalies"]) <= set(shown["anomalies"])  # type: ignore[call-overload]
+        assert (Path(shown["folder"]) / "history.jsonl").is_file()
+        assert f"-seed-{shown['seed']}" in regression.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "more", [["--bug", "amnesia"], ["--workload", "cart"], ["--nemesis", "cut"]]
+)
+def test_what_is_replayed_has_its_own_names(
+    more: list[str], found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure = _failure(found)
+    for source in (failure["token"], failure["folder"], f"{failure['folder']}/simulated.yaml"):
+        again = ["simulate", "--store", str(tmp_path), "--replay", str(source), *more]
+        assert run(again) == USAGE
+        [line] = capsys.readouterr().err.splitlines()
+        assert f"{more[0]}: " in line
+        assert line.endswith("leave it out")
+    same = ["simulate", "--store", str(tmp_path), "--quiet", "--replay", str(failure["token"])]
+    assert run([*same, "--bug", BUG]) == INVALID
+
+
 def test_what_failed_is_played_first_and_forgotten_once_it_holds(found: Path) -> None:
     store = found / "store"
     kept = sorted((store / "simulations/failures").glob("*.yaml"))
