@@ -32,7 +32,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "checkers.dynamo": (
         "what a Dynamo store may not do",
-        ("checkers", "checkers.explain", "checkers.graph", "checkers.history"),
+        (
+            *("checkers", "checkers.evidence", "checkers.explain"),
+            *("checkers.graph", "checkers.history"),
+        ),
     ),
     "checkers.measure": (
         "what is measured and not judged",

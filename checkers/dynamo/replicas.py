@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.dynamo.lost_writes import unjudged
 from dynamesis.checkers.dynamo.ring import CheckedRing, everywhere
+from dynamesis.checkers.evidence.figures import is_run
 from dynamesis.checkers.explain.describe import (
     SPELLED,
     at,
@@ -30,6 +31,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import canonical
+from dynamesis.checkers.history.pairing import OK
 from dynamesis.checkers.history.timeline import Timeline, final_rows, hint_targets
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
@@ -121,6 +123,8 @@ def check_replicas(run: Run) -> CheckerResult:
     """Judge divergence and misplaced, key by key."""
     c, timeline, test = run.order, run.timeline, run.test
     ring = CheckedRing.of(test)
+    if ring is None and is_run(test) and run.history.rows("dump").any():
+        return judge((), ["replicas were dumped, and test.json has no ring to compare them by"])
     if ring is None:
         return skip("needs the ring in test.json")
     unable = unjudged(timeline)
@@ -137,6 +141,8 @@ def check_replicas(run: Run) -> CheckerResult:
         primaries = ring.primaries(h.keys[key])
         found += _judge_key(run, key, by_replica, ring)
         undumped += not set(primaries) <= set(by_replica)
+    if is_run(test):
+        undumped += len(_keys_written(h) - dumps.keys())
     found += _of_load(h, timeline)
     if not found:
         found += _needless(h, timeline)
@@ -145,6 +151,12 @@ def check_replicas(run: Run) -> CheckerResult:
     for anomaly in found[DESCRIBED:]:
         more[anomaly.name] = more.get(anomaly.name, 0) + 1
     return judge(found[:DESCRIBED], reasons, {"keys": len(dumps), "dumps": len(rows)}, more)
+
+
+def _keys_written(h: History) -> set[int]:
+    """The keys of which a write was acknowledged."""
+    wrote = (h.kind == OK) & (h.process >= 0) & h.rows("put", "delete")
+    return set(np.unique(h.key_of[wrote & (h.key_of >= 0)]).tolist())
 
 
 def _needless(h: History, timeline: Timeline) -> Iterator[Anomaly]:

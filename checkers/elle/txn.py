@@ -324,6 +324,9 @@ def _chunk_columns(
         if not kinds <= {list, type(None)}:
             for i, v in zip(reads.tolist(), shown, strict=True):
                 _must_be_list(h, rows, txn, i, v)
+        if h.spelled.sets:
+            for i, v in zip(reads.tolist(), shown, strict=True):
+                _must_be_list(h, rows, txn, i, v)
         if type(None) in kinds:  # nil is the empty list
             shown = [() if v is None else v for v in shown]
         number[reads] = np.fromiter(map(len, shown), np.int64, len(shown))
@@ -353,8 +356,9 @@ def _key_numbers(keys: NameTable, named: Sequence[Any]) -> list[int]:
 
 
 def _must_be_list(h: History, rows: Ints, txn: Ints, mop: int, value: Any) -> None:
-    """What a read of a list showed is a list, or nil. Raises NotTransactions."""
-    if value is None or value.__class__ is list:
+    """What a read of a list showed is a list, or nil: a set of EDN has no order. Raises
+    NotTransactions."""
+    if value is None or (value.__class__ is list and not h.spelled.is_set(value)):
         return
     row = int(rows[txn[mop]])
     raise NotTransactions(

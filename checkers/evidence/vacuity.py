@@ -29,6 +29,7 @@ from dynamesis.checkers.evidence.figures import (
     first_fault,
     is_run,
 )
+from dynamesis.checkers.evidence.gaps import gaps
 from dynamesis.checkers.explain.describe import at, concerned, counted, listed, share, times
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
@@ -89,6 +90,8 @@ def vacuities(run: Run) -> Iterator[str]:
     yield from _failed(h, timeline)
     yield from _dialled_past(h, timeline)
     yield from _not_at_rest(h, timeline)
+    if is_run(run.test):
+        yield from gaps(run)
     if timeline.phases:
         yield from _without_ok(h)
         yield from _never_again(h, timeline)

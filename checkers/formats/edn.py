@@ -199,10 +199,21 @@ def _set(items: list[Any], at: int) -> EdnSet:
 
 
 def _tagged(tag: str, value: Any) -> Any:
-    """The value; text remembers its tag."""
+    """The value; text remembers its tag. `#:a{:b 1}` is `{:a/b 1}`."""
+    if tag.startswith("#:") and value.__class__ is dict:
+        return {_within(tag[2:], key): item for key, item in value.items()}
     if value.__class__ is str:
         return Word.of(value, f"{tag} {quoted(value)}")
     return value
+
+
+def _within(namespace: str, key: str) -> str:
+    """A key of a map that has this namespace: of keywords those without one get it, and `:_/b` is
+    the one that has none."""
+    if not isinstance(key, Word) or not key.text.startswith(":"):
+        return key
+    name = key[2:] if key.startswith("_/") else key if "/" in key else f"{namespace}/{key}"
+    return Word.of(name, f":{name}")
 
 
 def _key(key: Any, apart: frozenset[str]) -> str:

@@ -22,6 +22,8 @@ _array = msgspec.json.Decoder(list[Foreign])
 _BLANK = re.compile(r"[ \t\r\n]*")
 _EVENT = re.compile(r" - at `\$\[(\d+)\]")
 _BYTE = re.compile(r" \(byte (\d+)\)")
+#: fields by which an event is judged
+_DECISIVE = (b"type", b"f", b"value", b"process", b"key")
 
 
 def read_json(content: bytes, path: str) -> History:
@@ -45,6 +47,11 @@ def _add_array(events: ForeignEvents, content: bytes) -> None:
     except UNDECODABLE as error:
         raise _refused(events, content, error) from None
     events.lines = lambda row: lines()[row]
+    if _perhaps_twice(content, len(found)):
+        text = content.decode()
+        decoder, starts = json.JSONDecoder(object_pairs_hook=_fields), _starts_of(text)
+        for row, start in enumerate(starts):
+            _must_be_once(events, decoder.raw_decode(text, start)[0], lines()[row])
     events.add(found)
 
 
@@ -69,21 +76,28 @@ def _refused(events: ForeignEvents, content: bytes, error: Exception) -> History
 
 def _lines_of(text: str, last: int | None = None) -> Iterator[int]:
     """The line of each element of an array, up to number `last`, or to one that is not JSON."""
-    decoder = json.JSONDecoder()
-    at, line, counted, number = text.index("[") + 1, 1, 0, 0
-    while True:
-        at = _skip(text, at)
+    line, counted = 1, 0
+    for number, at in enumerate(_starts_of(text)):
         line, counted = line + text.count("\n", counted, at), at
         yield line
         if number == last:
             return
+
+
+def _starts_of(text: str) -> Iterator[int]:
+    """Where each element of an array begins, up to one that is not JSON."""
+    decoder = json.JSONDecoder()
+    at = text.index("[") + 1
+    while True:
+        at = _skip(text, at)
+        yield at
         try:
             at = _skip(text, decoder.raw_decode(text, at)[1])
         except (ValueError, RecursionError):
             return
         if text[at : at + 1] != ",":
             return
-        at, number = at + 1, number + 1
+        at += 1
 
 
 def _skip(text: str, at: int) -> int:
@@ -97,4 +111,28 @@ def _add_lines(events: ForeignEvents, content: bytes) -> None:
     numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
     if found is None or len(found) != len(numbers):
         found = [events.decode(lines[number - 1], number) for number in numbers]
+    if _perhaps_twice(content, len(found)):
+        decoder = json.JSONDecoder(object_pairs_hook=_fields)
+        for number in numbers:
+            _must_be_once(events, decoder.decode(lines[number - 1].decode()), number)
     events.add(found, numbers)
+
+
+class _Fields(list[str]):
+    """The names of the fields of an object, in order."""
+
+
+def _fields(pairs: list[tuple[str, object]]) -> _Fields:
+    return _Fields(name for name, _ in pairs)
+
+
+def _perhaps_twice(content: bytes, events: int) -> bool:
+    """Whether an event may have a field twice, of which the decoder would take the last."""
+    return any(content.count(b'"' + name + b'"') > events for name in _DECISIVE)
+
+
+def _must_be_once(events: ForeignEvents, names: object, line: int) -> None:
+    """Raises HistoryError for an event that has a field twice."""
+    if isinstance(names, _Fields) and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise events.refuse(line, twice, "expected each field of an event once, got it twice")

@@ -76,9 +76,13 @@ class Spelling:
             return self._list(list(value))
         return "nil" if value is None else _encode(value).decode()
 
+    def is_set(self, value: list[Any]) -> bool:
+        """Whether an array is held for a set."""
+        return bool(self.sets) and _encode(value) in self.sets
+
     def _list(self, value: list[Any]) -> str:
         words = [self._edn(item) for item in value]
-        if self.sets and _encode(value) in self.sets:
+        if self.is_set(value):
             return "#{" + " ".join(words) + "}"
         if len(value) == 3 and isinstance(value[0], str) and value[0] in self.micro:
             words[0] = f":{value[0]}"

@@ -25,7 +25,7 @@ from dynamesis.checkers.history.exact import (
 from dynamesis.checkers.history.op import Unheld
 from dynamesis.checkers.history.pairing import INVOKE, OK
 from dynamesis.checkers.history.spelling import JSON
-from dynamesis.checkers.models.operations import limited
+from dynamesis.checkers.models.operations import altered, limited
 from dynamesis.checkers.models.sets import capped
 from dynamesis.checkers.verdict import Anomaly, CheckerResult
 
@@ -48,7 +48,7 @@ def check_bank(h: History, test: Mapping[str, Any] | None = None) -> CheckerResu
     accounts or a total those of the first read count."""
     known = test or {}
     reads, reasons = _balances(h)
-    reasons += [*_transfers(h), *_odd_options(known)]
+    reasons += [*_transfers(h), *altered(h, "transfer"), *_odd_options(known)]
     given = _total_of(known)
     accounts = _accounts(h, known, reads)
     whole = [b for _, b in reads if accounts.issuperset(b) and None not in b.values()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INVOKE, OK
@@ -17,10 +19,17 @@ def check_echo(h: History) -> CheckerResult:
     found = [
         _wrong(h, row)
         for row in rows.tolist()
-        if freeze(h.value_of(row)) != freeze(h.value_of(int(h.pair[row])))
+        if not _comes_back(h.value_of(row), h.value_of(int(h.pair[row])))
     ]
     reasons = [] if len(rows) else ["no echo succeeded"]
     return capped(found, reasons, {"echoed": len(rows)})
+
+
+def _comes_back(sent: Any, answer: Any) -> bool:
+    """Maelstrom records the whole body of an answer, which has the payload as `echo`."""
+    if isinstance(answer, dict) and answer.get("type") == "echo_ok" and not isinstance(sent, dict):
+        answer = answer.get("echo")
+    return bool(freeze(sent) == freeze(answer))
 
 
 def _wrong(h: History, row: int) -> Anomaly:

@@ -35,9 +35,12 @@ def each_key(check: Check, h: History, transactions: bool = False) -> CheckerRes
     mixed = unkeyed(h)
     if mixed is not None:
         return judge((), [mixed])
-    parts = list(_by_field(h) if np.any(h.key[_clients(h)] >= 0) else _by_value(h, transactions))
+    crossed: list[int] = []
+    parts = list(
+        _by_field(h) if np.any(h.key[_clients(h)] >= 0) else _by_value(h, transactions, crossed)
+    )
     if not parts:
-        return check(h)
+        return _whole(check(h), h, crossed)
     verdicts = {key: check(part) for key, part in parts}
     empty = {
         key for key, part in parts if verdicts[key].verdict is Verdict.UNKNOWN and _is_empty(part)
@@ -50,6 +53,24 @@ def each_key(check: Check, h: History, transactions: bool = False) -> CheckerRes
     result = capped(found, reasons, {"by_key": {key: v.details for key, v in verdicts.items()}})
     return replace(
         result, more=sum((Counter(v.more) for v in verdicts.values()), Counter(result.more))
+    )
+
+
+def _whole(found: CheckerResult, h: History, crossed: list[int]) -> CheckerResult:
+    """The verdict on operations that name no keys; unknown at best where values look as if they
+    did, and an answer is of another key than was asked for."""
+    if not crossed:
+        return found
+    reason = other_key(h, crossed[0])
+    return judge(found.anomalies, [*found.reasons, reason], found.details, found.more)
+
+
+def other_key(h: History, end: int) -> str:
+    """Why a completion whose value has another key than its invocation cannot be judged."""
+    asked, answered = (h.spelled(h.value_of(row)) for row in (int(h.pair[end]), end))
+    return (
+        f"index {end}, field value: expected an answer about the key of {asked}, the invocation at "
+        f"index {h.pair[end]}, got {answered}"
     )
 
 
@@ -80,9 +101,10 @@ def _by_field(h: History) -> Iterator[tuple[str, History]]:
     yield from _split(h, np.where(_clients(h), h.key_of, -1), list(h.keys), {})
 
 
-def _by_value(h: History, transactions: bool) -> Iterator[tuple[str, History]]:
-    """Key by key, with the values of that key; nothing if values are not pairs. A read that
-    showed null has the key of its invocation."""
+def _by_value(h: History, transactions: bool, crossed: list[int]) -> Iterator[tuple[str, History]]:
+    """Key by key, with the values of that key; nothing if values are not pairs, nor where answers
+    are of another key than was asked for, whose rows are added to `crossed`. A read that showed
+    null has the key of its invocation."""
     clients = _clients(h)
     if not np.any(clients) or np.any(h.value[clients] < 0):
         return
@@ -101,7 +123,8 @@ def _by_value(h: History, transactions: bool) -> Iterator[tuple[str, History]]:
     key = np.where(clients, key_of[h.value], -1)
     ends = clients & (h.kind != INVOKE) & (h.pair >= 0)
     key = np.where(ends & (key < 0), key[h.pair], key)
-    if np.any(clients & (key < 0)) or np.any(ends & (key != key[h.pair])):
+    crossed += np.flatnonzero(ends & (key[h.pair] >= 0) & (key != key[h.pair])).tolist()
+    if crossed or np.any(clients & (key < 0)):
         return
     names = [name if isinstance(name, str) else h.spelled(name) for name in keys.all()]
     yield from _split(h, key, names, {"value": inner[h.value], "values": values.all()})

@@ -21,6 +21,7 @@ from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
 from dynamesis.checkers.history.spelling import freeze, thaw
 from dynamesis.checkers.linearizability.acts import EXTEND, READ, Act, Outcome, Stuck
 from dynamesis.checkers.linearizability.search import BUDGET, search
+from dynamesis.checkers.models.independent import other_key
 from dynamesis.checkers.models.operations import limited
 from dynamesis.checkers.models.sets import capped
 from dynamesis.checkers.verdict import Anomaly, CheckerResult
@@ -36,7 +37,8 @@ _READS = ("read", "r", "get")
 @dataclass(frozen=True)
 class Called:
     """One operation of a client: its rows (`end` NEVER where its outcome is unknown), whether it
-    failed, its f, what was asked, and what was answered."""
+    failed, its f, what was asked, and what was answered; `crossed`: of another key than was
+    asked."""
 
     row: int
     end: int
@@ -44,6 +46,7 @@ class Called:
     f: str
     asked: Any
     answer: Any
+    crossed: bool = False
 
 
 @dataclass
@@ -169,6 +172,11 @@ def _objects(
     odd: list[str] = []
     for key, called in _calls(h, reading):
         name = key if isinstance(key, str) else h.spelled(key)
+        if called.crossed:
+            odd.append(other_key(h, called.end))
+            if called.f not in _READS:
+                objects.setdefault(freeze(key), Object(name)).obscure = True
+            continue
         try:
             read = reading.step(called, number)
         except Oddity as error:
@@ -203,11 +211,13 @@ def _calls(h: History, reading: Reading) -> Iterator[tuple[Any, Called]]:
         key: Any = h.keys[h.key[row]] if named else reading.noun
         asked = values[h.value[row]]
         answer = values[h.value[end]] if kind == OK else None
+        crossed = False
         if paired:
             key, asked = asked
+            crossed = answer is not None and freeze(answer[0]) != freeze(key)
             answer = answer[1] if answer is not None else None
-        f = h.fs[h.f[row]]
-        yield key, Called(row, end if kind == OK else NEVER, kind == FAIL, f, asked, answer)
+        f, ended = h.fs[h.f[row]], end if kind == OK else NEVER
+        yield key, Called(row, ended, kind == FAIL, f, asked, answer, crossed)
 
 
 def _paired(h: History, reading: Reading, rows: list[int], values: list[Any]) -> bool:

@@ -16,6 +16,7 @@ from dynamesis.checkers.explain.describe import counted
 from dynamesis.checkers.history.codes import NEMESIS
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INVOKE, OK
+from dynamesis.checkers.history.spelling import freeze
 
 #: micro-operations are what a transaction did; the f of the whole is one of these, or absent
 _TXN = frozenset({"txn", "read", "write", "append", "r", "w", ""})
@@ -99,7 +100,7 @@ def altered(h: History, *fs: str) -> list[str]:
     found = []
     for row, end in zip(rows[suspect].tolist(), ends[suspect].tolist(), strict=True):
         asked, done = h.value_of(row), h.value_of(end)
-        if done is not None and h.spelled(asked) != h.spelled(done):
+        if done is not None and freeze(asked) != freeze(done):
             found.append(
                 f"index {end}, field value: expected {h.spelled(asked)}, as in the invocation at "
                 f"index {row}, got {h.spelled(done)}"

@@ -58,6 +58,8 @@ class Queue:
     enqueued: defaultdict[Any, list[Enqueued]] = field(default_factory=lambda: defaultdict(list))
     refused: defaultdict[Any, list[int]] = field(default_factory=lambda: defaultdict(list))
     delivered: defaultdict[Any, list[Delivered]] = field(default_factory=lambda: defaultdict(list))
+    #: what dequeues of unknown outcome showed: it must have come from somewhere
+    shown: list[tuple[Any, Delivered]] = field(default_factory=list)
     doubtful: list[int] = field(default_factory=list)
     doubtful_drains: list[int] = field(default_factory=list)
     emptied: list[tuple[int, int]] = field(default_factory=list)
@@ -115,6 +117,8 @@ def _read(h: History) -> Queue:
             (queue.doubtful if f == "dequeue" or partly else queue.doubtful_drains).append(row)
             if partly:
                 _deliver(queue, row, end, _given(h, queue, f, end) or [])
+            elif f == "dequeue" and end >= 0 and (value := h.value_of(end)) is not None:
+                queue.shown.append((value, Delivered(row, end, 0)))
         elif kind == OK:
             queue.answers += 1
             given = _given(h, queue, f, end)
@@ -171,6 +175,10 @@ def _given(h: History, queue: Queue, f: str, end: int) -> list[Any] | None:
 def _too_many(h: History, queue: Queue) -> Iterator[Anomaly]:
     """Deliveries for which there is no enqueue, or no more; but for those that an enqueue without
     a value may explain."""
+    for value, d in queue.shown:
+        begun = [e.begin for e in queue.enqueued.get(freeze(value), ())]
+        if not bisect_left(begun, d.end) and d.end <= queue.nameless:
+            yield _unexpected(h, queue, freeze(value), d, begun)
     for value, deliveries in queue.delivered.items():
         begun = [e.begin for e in queue.enqueued.get(value, ())]
         counted: list[int] = []

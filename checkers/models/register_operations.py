@@ -17,6 +17,7 @@ from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.spelling import freeze
+from dynamesis.checkers.models.independent import other_key
 
 WRITES = ("write", "w")
 
@@ -53,6 +54,10 @@ def keyed(h: History, initial: Any) -> tuple[Ints, Ints, list[Any]] | str:
         if not pairs or not all(isinstance(v, list) and len(v) == 2 for v in pairs.values()):
             return np.zeros(len(h), np.int64), _plain_values(h, initial), ["register"]
         key, value, names = _paired_values(h, pairs, initial)
+        ends = clients & (h.kind != INVOKE) & (h.pair >= 0) & (key >= 0) & (key[h.pair] >= 0)
+        crossed = np.flatnonzero(ends & (key != key[h.pair]))
+        if len(crossed):
+            return other_key(h, int(crossed[0]))
     write = h.rows(*WRITES)
     counts = (write & (h.kind == INVOKE)) | (~write & (h.kind == OK))
     nameless = np.flatnonzero(clients & (key < 0) & counts)

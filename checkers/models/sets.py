@@ -108,7 +108,7 @@ def _acknowledged_as(h: History, adds: Ints) -> dict[int, Any]:
     found = {}
     for row in adds[suspect].tolist():
         done = h.value_of(int(h.pair[row]))
-        if done is not None and h.spelled(done) != h.spelled(h.value_of(row)):
+        if done is not None and freeze(done) != freeze(h.value_of(row)):
             found[row] = done
     return found
 

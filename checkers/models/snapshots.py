@@ -32,6 +32,7 @@ def check_long_fork(h: History) -> CheckerResult:
     if len(np.unique(written)) < len(written):
         return judge((), ["a key is written more than once: forks cannot be recognised"])
     reads, reasons = _reads(t)
+    reasons += _values_apart(t, reads)
     states: dict[tuple[frozenset[int], frozenset[int]], int] = {}
     for txn, mops in reads:
         seen = frozenset(int(t.key[m]) for m in mops if t.value[m] != NIL)
@@ -63,6 +64,24 @@ def _reads(t: Txns) -> tuple[list[tuple[int, range]], list[str]]:
         elif status == OK and not writes and end - start > 1:
             reads.append((txn, range(start, end)))
     return reads, limited(odd)
+
+
+def _values_apart(t: Txns, reads: list[tuple[int, range]]) -> Iterator[str]:
+    """Reads that show two values of one key: it was written more than once, by what the history
+    does not show."""
+    shown: dict[int, tuple[int, int]] = {}
+    for txn, mops in reads:
+        for m in mops:
+            key, value = int(t.key[m]), int(t.value[m])
+            first, seen = shown.setdefault(key, (txn, value)) if value != NIL else (txn, NIL)
+            if value not in (NIL, seen):
+                one, other = (t.history.spelled(t.name(v)) for v in (seen, value))
+                yield (
+                    f"index {t.source(txn)}, field value: expected {one} of key "
+                    f"{_named(t, t.keys[key])}, which is to be written once, as index "
+                    f"{t.source(first)} shows it, got {other}"
+                )
+                return
 
 
 def _repeats(t: Txns) -> Bools:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dynamesis.checkers.evidence.figures import figures
+from dynamesis.checkers.evidence.figures import figures, is_run
 from dynamesis.checkers.formats.io import Format, read_any
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.gc_pause import gc_frozen, gc_paused
@@ -21,7 +21,7 @@ from dynamesis.checkers.measure.repairs import repairs
 from dynamesis.checkers.models.explain import touches, with_touches
 from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.models.models import ModelOptions, judge_run
-from dynamesis.checkers.verdict import Results
+from dynamesis.checkers.verdict import CheckerResult, Results, Verdict
 from dynamesis.cluster.plugins.objects import is_file_name
 from dynamesis.harness.check.outside_model import judge_by, outside_model
 from dynamesis.harness.report.junit import junit
@@ -29,7 +29,7 @@ from dynamesis.harness.report.nodelog import all_events, nodes_of
 from dynamesis.harness.report.page import page
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.parts import StillRuns, merge
-from dynamesis.harness.results.results import HISTORY, JUNIT, REPORT, RESULTS, TEST, Folder
+from dynamesis.harness.results.results import HISTORY, JUNIT, NODES, REPORT, RESULTS, TEST, Folder
 from dynamesis.harness.results.test_metadata import BadTest, load_test
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of
@@ -172,9 +172,21 @@ def evaluate(run: Run, model: ModelChoice | None, logs: Logs | None) -> Results:
             raise UsageError(f"--model {model.name}: {senseless}") from senseless
         return _explained(run, found, logs)
     found = check_workload(run, workload)
-    if logs is not None and "history" not in found.verdicts:
-        found = Results({**found.verdicts, **check_logs(run, logs).verdicts})
+    if "history" not in found.verdicts:
+        found = Results({**found.verdicts, **_by_logs(run, logs)})
     return _explained(run, found, logs)
+
+
+def _by_logs(run: Run, logs: Logs | None) -> Mapping[str, CheckerResult]:
+    """The verdicts that rest on the nodes' event logs. A test of `dynamo` always has some: where
+    they are gone from its folder, what only they show is not known."""
+    if logs is not None:
+        return check_logs(run, logs).verdicts
+    test, path = run.test or {}, Path(run.history.path)
+    if not is_run(test) or test.get("target") != "dynamo" or path.name != HISTORY:
+        return {}
+    reason = f"no node has an event log below {path.parent / NODES}, where a test keeps them"
+    return {"logs": CheckerResult(Verdict.UNKNOWN, reasons=(reason,))}
 
 
 def _own_workload(test: Mapping[str, Any]) -> Workload | None:

@@ -15,6 +15,10 @@ from dynamesis.checkers.models.dynamo import CHECKERS
 from dynamesis.harness.results.results import TEST, Folder
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+#: checkers that measure, and find nothing wrong
+MEASURING = frozenset({"stats", "staleness"})
+#: what becomes of concurrent versions
+RECONCILE = ("siblings", "lww")
 _Names = Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
@@ -67,6 +71,12 @@ def load_test(folder: Folder) -> JsonObject:
     if strange:
         known = ", ".join(CHECKERS)
         raise _bad(folder, "checkers", f"expected some of {known}, got {strange[0]!r}")
+    if test.checkers is not None and not set(test.checkers) - MEASURING:
+        reason = f"expected one that judges, not {', '.join(test.checkers) or 'none'} alone"
+        raise _bad(folder, "checkers", reason)
+    if test.reconcile not in (None, *RECONCILE):
+        known = ", ".join(RECONCILE)
+        raise _bad(folder, "reconcile", f"expected one of {known}, got {test.reconcile!r}")
     ring = test.ring
     if ring is not None and ring.partitions not in (None, len(ring.owners)):
         reason = f"expected {len(ring.owners)}, as many as there are owners, got {ring.partitions}"
