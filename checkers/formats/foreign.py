@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
+from dynamesis.checkers.history.chunk import Chunk
 from dynamesis.checkers.history.column_builder import Builder
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.history import UNDECODABLE, explain, must_be_text
@@ -108,7 +109,7 @@ class ForeignEvents:
                 self._follow(row, event.index)
             rows.append(self._row(event, row))
         self._numbers += numbers
-        self._builder.add(rows)
+        self._builder.add(Chunk.of(rows))
 
     def _follow(self, row: int, index: int) -> None:
         """Indices count up: a file in another order, sorted by process say, would be judged as if

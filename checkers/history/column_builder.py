@@ -9,29 +9,25 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from dynamesis.checkers.history.chunk import Chunk, Words
 from dynamesis.checkers.history.codes import (
     ABSENT,
     BLIND,
     DYNAMO,
-    TYPES,
     NameTable,
+    WordTable,
+    as_name,
 )
 from dynamesis.checkers.history.op import (
     JsonObject,
-    Line,
     OpError,
     RawSibling,
 )
 from dynamesis.checkers.history.pairing import INVOKE, OK, Bools, Ints, pair, previous, threads
 from dynamesis.checkers.history.value_table import ValueTable
 from msgspec import UNSET
-from msgspec.structs import astuple
 
 _TXN = "txn"
-_KIND = {name: kind for kind, name in enumerate(TYPES)}
-#: the fields of no lines
-_NO_COLUMNS: tuple[tuple[Any, ...], ...] = ((),) * len(Line.__struct_fields__)
-
 
 #: the columns, and what each holds
 _DTYPES: dict[str, type] = {
@@ -62,6 +58,8 @@ class Builder:
         #: by column: arrays, and for lines that lack the field (its value, how many)
         self._chunks: dict[str, list[npt.NDArray[Any] | tuple[int, int]]] = {}
         self._names = {name: NameTable() for name in ("f", "key", "id", "node")}
+        #: of those of which short names came
+        self._words: dict[str, WordTable] = {}
         self._values = ValueTable()
         self._processes = NameTable()
         for name in ("harness", "nemesis"):  # in the order of HARNESS and NEMESIS
@@ -80,71 +78,78 @@ class Builder:
         self.indices: Ints = np.empty(0, np.int64)
         self.before: Ints = np.empty(0, np.int64)
 
-    def add(self, lines: Sequence[Line]) -> None:
+    def add(self, lines: Chunk) -> None:
         """Append a chunk of lines."""
-        names, put = self._names, self._put
-        (
-            index, time, kind, process, f, key, id_, value, basis, node, replica, siblings,
-            *rare
-        ) = zip(*map(astuple, lines), strict=True) if lines else _NO_COLUMNS  # fmt: skip
-        put("index", index)
-        put("time", time)
-        put("kind", map(_KIND.__getitem__, kind))
-        put("process", self._processes_of(process))
-        same = _all_same(f)
+        put, count = self._put, len(lines.index)
+        put("index", lines.index)
+        put("time", lines.time)
+        put("kind", lines.kind)
+        put("process", self._processes_of(lines.process))
+        same = _all_same(lines.f)
         if same is None:
-            put("f", map(names["f"].__getitem__, f))
+            self._put_names("f", "f", lines.f, count)
         else:
-            self._put_all("f", names["f"][same], len(f))
-        for name, of in (("key", key), ("id", id_), ("node", node)):
-            self._put_names(name, names[name], of)
-        self._put_names("replica", names["node"], replica)
-        put("value", self._values.of_transactions(value) if same == _TXN else self._values[value])
-        self._put_bases(basis)
-        self._add_siblings(siblings)
-        for found, column in zip(self._rare, rare, strict=True):
-            if not _nothing(column):
-                found.update(
-                    {row: each for row, each in enumerate(column, self.rows) if each is not None}
-                )
-        self.rows += len(lines)
+            self._put_all("f", self._names["f"][same], count)
+        of = (("key", "key", lines.key), ("id", "id", lines.id), ("node", "node", lines.node))
+        for column, table, names in (*of, ("replica", "node", lines.replica)):
+            self._put_names(column, table, names, count)
+        self._put_some("value", self._values_of(lines.value, same), -1, count)
+        self._put_some("basis", _bases_of(lines.basis), ABSENT, count)
+        self._add_siblings(lines.siblings, count)
+        rare = (lines.error, lines.worth, lines.options, lines.due)
+        for found, fields in zip(self._rare, rare, strict=True):
+            found.update({self.rows + row: each for row, each in fields.items()})
+        self.rows += count
 
     def _put(self, column: str, data: Iterable[Any]) -> None:
-        self._chunks.setdefault(column, []).append(np.fromiter(data, _DTYPES[column]))
+        dtype = _DTYPES[column]
+        array = data if isinstance(data, np.ndarray) else np.fromiter(data, dtype)
+        self._chunks.setdefault(column, []).append(array.astype(dtype, copy=False))
 
     def _put_all(self, column: str, value: int, count: int) -> None:
         self._chunks.setdefault(column, []).append((value, count))
 
-    def _put_names(self, column: str, table: NameTable, names: Sequence[Any]) -> None:
-        if _nothing(names):
-            self._put_all(column, -1, len(names))
+    def _put_names(
+        self, column: str, table: str, names: Sequence[Any] | Words | None, count: int
+    ) -> None:
+        if names is None:
+            self._put_all(column, -1, count)
+        elif isinstance(names, np.ndarray):
+            if table not in self._words:
+                self._words[table] = WordTable(self._names[table])
+            self._put(column, self._words[table][names])
         else:
-            self._put(column, map(table.__getitem__, names))
+            self._put(column, map(self._names[table].__getitem__, names))
 
-    def _put_bases(self, bases: Sequence[Any]) -> None:
-        if bases.count(UNSET) == len(bases):
-            self._put_all("basis", ABSENT, len(bases))
+    def _put_some(self, column: str, data: Iterable[int] | None, absent: int, count: int) -> None:
+        if data is None:
+            self._put_all(column, absent, count)
         else:
-            numbers = [ABSENT if b is UNSET else BLIND if b is None else b for b in bases]
-            self._put("basis", numbers)
+            self._put(column, data)
 
-    def _processes_of(self, processes: Sequence[int | str]) -> Sequence[int]:
+    def _values_of(self, values: Sequence[bytes] | None, f: str | None) -> Sequence[int] | None:
+        """The numbers of the values of operations that all have this f, None: several."""
+        if values is None:
+            return None
+        return self._values.of_transactions(values) if f == _TXN else self._values[values]
+
+    def _processes_of(self, processes: Sequence[int | str] | Ints) -> Iterable[int]:
         named = self._processes
-        if str not in set(map(type, processes)):
+        if isinstance(processes, np.ndarray) or str not in set(map(type, processes)):
             return processes  # type: ignore[return-value]
         return [p if p.__class__ is int else -1 - named[p] for p in processes]
 
-    def _add_siblings(self, shown: Sequence[list[RawSibling] | None]) -> None:
-        if _nothing(shown):
-            self._put_all("shown", 0, len(shown))
-            self._put_all("sib_count", 0, len(shown))
+    def _add_siblings(self, shown: Sequence[list[RawSibling] | None] | None, count: int) -> None:
+        if shown is None:
+            self._put_all("shown", 0, count)
+            self._put_all("sib_count", 0, count)
             return
         flat = list(chain.from_iterable(filter(None, shown)))
         self._put("shown", [siblings is not None for siblings in shown])
         self._put("sib_count", [len(s) if s else 0 for s in shown])
         ids = self._names["id"]
         self._put("sib_id", map(ids.__getitem__, map(attrgetter("id"), flat)))
-        self._put("sib_value", self._values[map(attrgetter("value"), flat)])
+        self._put("sib_value", self._values[map(bytes, map(attrgetter("value"), flat))])
         self._put("sib_deleted", map(attrgetter("deleted"), flat))
 
     def build(self) -> dict[str, Any]:
@@ -189,16 +194,19 @@ class Builder:
         return filled
 
 
-def _all_same(names: Sequence[str]) -> str | None:
+def _all_same(names: Sequence[str] | Words) -> str | None:
     """What all of these are, if they are the same."""
-    if not names or names[0] != names[-1] or names.count(names[0]) != len(names):
+    if not len(names) or names[0] != names[-1]:
         return None
-    return names[0]
+    if isinstance(names, np.ndarray):
+        return as_name(int(names[0])) if np.all(names == names[0]) else None
+    return names[0] if names.count(names[0]) == len(names) else None
 
 
-def _nothing(column: Sequence[Any]) -> bool:
-    """Whether no line of a chunk has this field."""
-    return column.count(None) == len(column)
+def _bases_of(bases: Sequence[Any] | None) -> list[int] | None:
+    if bases is None:
+        return None
+    return [ABSENT if b is UNSET else BLIND if b is None else b for b in bases]
 
 
 def _joined(chunks: list[npt.NDArray[Any] | tuple[int, int]], dtype: type) -> npt.NDArray[Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from dynamesis.checkers.history.chunk import Chunk
 from dynamesis.checkers.history.codes import (
     ABSENT,
     BLIND,
@@ -93,7 +94,7 @@ class History:
         for i, line in enumerate(lines):
             line.index = i if line.index < 0 else line.index
             line.time = i * 1_000_000 if line.time < 0 else line.time
-        builder.add(lines)
+        builder.add(Chunk.of(lines))
         return cls.built(builder, path)
 
     @classmethod

@@ -9,19 +9,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from dynamesis.checkers.history.chunk import Chunk
 from dynamesis.checkers.history.codes import TYPES
 from dynamesis.checkers.history.column_builder import Builder as _Builder
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.harness_rules import first_breach
 from dynamesis.checkers.history.op import Line, Op, OpError, Sibling, Type, encode
+from dynamesis.checkers.history.plain_lines import plain_chunk
 from dynamesis.checkers.history.source import HistoryError, Source, opened
 from dynamesis.checkers.history.wellformed import first_problem
 
 __all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encode", "read_history"]
 
 #: bytes decoded at a time: few enough that what they become stays in the processor's caches
-_CHUNK = 1 << 18
+_CHUNK = 1 << 19
 
 _decoder = msgspec.json.Decoder(Line)
 
@@ -67,6 +69,10 @@ def must_be_text(content: bytes) -> None:
 
 
 def _add(builder: _Builder, lines: bytes, path: str | Path) -> None:
+    chunk = plain_chunk(lines)
+    if chunk is not None:
+        builder.add(chunk)
+        return
     try:
         must_be_text(lines)
         decoded = _decoder.decode_lines(lines)
@@ -75,7 +81,7 @@ def _add(builder: _Builder, lines: bytes, path: str | Path) -> None:
         raise
     if len(decoded) != lines.count(b"\n"):
         _find_bad_line(lines, builder.rows, path)
-    builder.add(decoded)
+    builder.add(Chunk.of(decoded))
 
 
 def _find_bad_line(lines: bytes, before: int, path: str | Path) -> None:

@@ -69,6 +69,8 @@ class Source:
         """Raises HistoryError for another encoding."""
         self.name = name
         self._file, self._lines = file, 1
+        #: what was read already, and not given yet
+        self._ahead = b""
         start = self._fill(_START)
         if start.startswith(_GZIP):
             self._file = io.BufferedReader(gzip.GzipFile(fileobj=_joined(start, self._file)))
@@ -77,14 +79,15 @@ class Source:
             if start.startswith(mark):
                 message = f"expected UTF-8, the file begins with the byte order mark of {encoding}"
                 raise HistoryError(name, 1, "(file)", message)
-        self.start = start.removeprefix(_BOM)
-        self._file = _joined(self.start, self._file)
+        self.start = self._ahead = start.removeprefix(_BOM)
 
     def read(self, size: int = -1) -> bytes:
         """At most so many bytes, none at the end; all of them for -1. Raises HistoryError where
         a compressed stream is damaged or cut off, OSError."""
+        ahead = self._ahead if size < 0 else self._ahead[:size]
+        self._ahead = self._ahead[len(ahead) :]
         try:
-            data = self._file.read(size)
+            data = ahead + self._file.read(max(size - len(ahead), -1))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             message = f"expected a whole gzip stream: {error}"
             raise HistoryError(self.name, self._lines, "(file)", message) from None

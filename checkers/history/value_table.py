@@ -7,10 +7,9 @@ memory as they do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 
-import msgspec
 from dynamesis.checkers.history.codes import NameTable
 
 
@@ -23,26 +22,23 @@ class ValueTable:
         self._others: dict[int, list[bytes]] = {}
         self._many = 0
 
-    def __getitem__(self, raws: Iterable[msgspec.Raw]) -> list[int]:
+    def __getitem__(self, values: Iterable[bytes]) -> list[int]:
         """The numbers of values."""
-        return list(map(self._known.__getitem__, map(bytes, raws)))
+        return list(map(self._known.__getitem__, values))
 
-    def of_transactions(self, raws: Iterable[msgspec.Raw]) -> list[int]:
+    def of_transactions(self, values: Sequence[bytes]) -> Sequence[int]:
         """The numbers of values that are lists, which they need not share."""
-        values = list(map(bytes, raws))
         if not {value[:1] for value in values} <= {b"[", b""}:
-            return list(map(self._known.__getitem__, values))
-        first = self._size
-        if b"" in values:
-            there = iter(range(first, first + len(values)))
-            numbers = [next(there) if value else -1 for value in values]
-            values = list(filter(None, values))
-        else:
-            numbers = list(range(first, first + len(values)))
-        self._others[first] = values
-        self._many += len(values)
-        self._known.default_factory = count(first + len(values)).__next__
-        return numbers
+            return self[values]
+        first, there = self._size, list(filter(None, values))
+        after = first + len(there)
+        self._others[first] = there
+        self._many += len(there)
+        self._known.default_factory = count(after).__next__
+        if len(there) == len(values):
+            return range(first, after)
+        fresh = iter(range(first, after))
+        return [next(fresh) if value else -1 for value in values]
 
     @property
     def _size(self) -> int:

@@ -64,6 +64,17 @@ class Logs:
             found[event["event"]].append(place)
         return dict(found)
 
+    def of_node(self, node: str, *kinds: str) -> list[Event]:
+        """The events of these names of one node, in order of time: what is asked of each write must
+        not go through all events."""
+        if kinds not in self._derived:
+            grouped: dict[str, list[Event]] = defaultdict(list)
+            for event in self.of_kinds(*kinds):
+                grouped[event["node"]].append(event)
+            self._derived[kinds] = dict(grouped)
+        found: list[Event] = self._derived[kinds].get(node, [])
+        return found
+
     def once(self, derive: Callable[[Logs], T]) -> T:
         """What a function derives from these logs; computed when first asked for, by whichever
         checker that is. Must not be changed."""
@@ -78,8 +89,7 @@ class Logs:
 
     def starts(self, node: str) -> list[int]:
         """When each life of a node began (ns)."""
-        events = self.by_node.get(node, ())
-        return [e.get("mono", 0) for e in events if e["event"] == "start"]
+        return [event.get("mono", 0) for event in self.of_node(node, "start")]
 
     def whole(self, node: str, since: int, mono: int) -> bool:
         """Whether all that a node logged between two instants (ns) is certainly in its log: it

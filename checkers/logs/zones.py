@@ -19,6 +19,7 @@ since links lose messages, and the coordinator knew one layout all the time.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -81,8 +82,8 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
 def _hints(logs: Logs) -> dict[tuple[str, str, str], int]:
     """(id of a write, target, node) -> when that node first kept a hint with it (ns)."""
     found: dict[tuple[str, str, str], int] = {}
-    for event in logs.events:
-        if event["event"] in ("stored", "held") and "hint_for" in event and "request" in event:
+    for event in logs.of_kinds("stored", "held"):
+        if "hint_for" in event and "request" in event:
             about = (str(event["request"]), str(event["hint_for"]), event["node"])
             found.setdefault(about, event.get("mono", 0))
     return found
@@ -183,15 +184,16 @@ def _newcomers(
 
 def _in_force(logs: Logs, node: str, since: int, until: int) -> Event | None:
     """The layout that a node knew all the time, by its log."""
-    known: Event | None = None
-    for event in logs.by_node.get(node, ()):
-        if event["event"] != "layout":
-            continue
-        if event.get("mono", 0) <= since:
-            known = event
-        elif event.get("mono", 0) <= until:
-            return None
-    return known
+    layouts = logs.of_node(node, "layout")
+    following = bisect_right(layouts, since, key=_mono)
+    if following == 0 or (following < len(layouts) and _mono(layouts[following]) <= until):
+        return None
+    return layouts[following - 1]
+
+
+def _mono(event: Event) -> int:
+    mono: int = event.get("mono", 0)
+    return mono
 
 
 def _disturbed(run: Run, logs: Logs, begun: int, over: int) -> bool:
@@ -222,20 +224,17 @@ def _was_healthy(logs: Logs, coordinator: str, peer: str, began: int, until: int
     if not logs.whole(coordinator, since, until) or not logs.whole(peer, since, until + WORKS):
         return False
     up = False
-    for event in logs.by_node[coordinator]:
-        when = event.get("mono", 0)
+    for event in logs.of_node(coordinator, "start", *_HEALTH):
+        when = _mono(event)
         if when > until:
             break
         if event["event"] == "start":
             up = False
-        elif event["event"] in _HEALTH and event.get("peer") == peer:
+        elif event.get("peer") == peer:
             if when >= since:
                 return False
             up = _HEALTH[event["event"]]
-    troubled = (
-        event["event"] in _TROUBLE and since - _SELDOM <= event.get("mono", 0) <= until
-        for event in logs.by_node[peer]
-    )
+    troubled = (since - _SELDOM <= _mono(event) <= until for event in logs.of_node(peer, *_TROUBLE))
     return up and not any(troubled)
 
 

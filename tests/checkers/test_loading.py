@@ -16,8 +16,8 @@ from dynamesis.checkers.history.value_table import ValueTable
 from dynamesis.checkers.logs.logs import Logs
 
 
-def raws(*values: str) -> list[msgspec.Raw]:
-    return [msgspec.Raw(value.encode()) for value in values]
+def raws(*values: str) -> list[bytes]:
+    return [value.encode() for value in values]
 
 
 def test_equal_values_have_one_number_but_those_of_transactions() -> None:
