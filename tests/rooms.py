@@ -353,7 +353,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         "the tests of a campaign on the workers of a Dask cluster",
         (
             *("checkers.history", "harness.campaign", "harness.processes"),
-            *("harness.results", "harness.targets", "harness.worlds"),
+            *("harness.results", "harness.targets", "harness.usage", "harness.worlds"),
         ),
     ),
     "harness.hunt": (
