@@ -46,7 +46,7 @@ async def _within(seconds: float, address: str) -> dict[str, Any]:
 
 async def _identity(address: str, seconds: float) -> dict[str, Any]:
     """What a server of Dask has to say of itself."""
-    from distributed.comm import connect
+    from distributed.comm.core import connect
     from distributed.core import send_recv
     from distributed.security import Security
 
