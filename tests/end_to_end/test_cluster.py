@@ -94,7 +94,7 @@ def test_nodes_come_and_go(start: Start, call: Call) -> None:
     assert placed().startswith("partition ")
     # the third copy comes when it comes: the put was acknowledged with two
     cluster.until(lambda: do("explain", "colour").count("  red\n") == 3, "three copies")
-    # by what it has heard of the ring so far
+    # by what has reached it of the ring so far
     alone = r"n5: (n5 has not joined a cluster|compares with no other node)"
     assert re.search(alone, do("repair"))
 
@@ -107,7 +107,7 @@ def test_nodes_come_and_go(start: Start, call: Call) -> None:
     assert do("get", "colour").splitlines()[0] == "red"
     cluster.until(lambda: "n1" not in placed(), "the key on others than n1")
     do("remove", "n2")
-    # a node that has not heard of it yet would take the next one too
+    # a node that it has not reached yet would take the next one too
     cluster.until(lambda: members() == {"n3", "n4", "n5"}, "the end of n2's membership")
     assert "let another join first" in do("remove", "n3", code=2)
 
