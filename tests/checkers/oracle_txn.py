@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any
 
-import networkx as nx
 from dynamesis.checkers.history.history import Op
 
 
@@ -66,6 +65,8 @@ def aborted(t: Txn, writer: Txn) -> str:
 
 def cyclic(pairs: set[tuple[Any, Any]]) -> set[tuple[Any, Any]]:
     """Those on a cycle."""
+    import networkx as nx  # slow to import, and each worker imports all tests
+
     graph = nx.DiGraph(list(pairs))
     component = {v: i for i, c in enumerate(nx.strongly_connected_components(graph)) for v in c}
     return {(v, w) for v, w in pairs if component[v] == component[w]}
@@ -95,6 +96,8 @@ class Base:
                     self.link(a, b, "process")
 
     def cycles(self) -> set[str]:
+        import networkx as nx
+
         graph = nx.DiGraph()
         kinds: dict[tuple[Txn, Txn], set[tuple[str, int]]] = {}
         for a, b, kind, level in self.edges:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import networkx as nx
 import numpy as np
 import pytest
 from dynamesis.checkers.graph import explained
@@ -26,6 +25,8 @@ def graph_of(hops: list[tuple[int, int, int]]) -> Graph:
 @settings(deadline=None)
 @given(EDGES, st.lists(st.tuples(st.integers(0, 3), st.integers(4, 7)), min_size=1))
 def test_a_cycle_is_the_shortest_whether_or_not_its_component_is_cut_down(hops, pairs) -> None:
+    import networkx as nx  # slow to import, and each worker imports all tests
+
     graph = graph_of(hops)
     closing = [(a, RW, b) for a, b in pairs]
     whole = shortest_cycle(graph, closing)

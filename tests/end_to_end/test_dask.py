@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from dynamesis.harness.processes.ports import reserve
 
 from tests.end_to_end.conftest import PLANTED_AND_CLEAN, Call, Run, Start
 
-pytest.importorskip("distributed", reason="the extra dask is not installed")
-pytestmark = pytest.mark.cluster
+# not imported here: each worker imports all tests, and one runs these
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(find_spec("distributed") is None, reason="the extra dask is not installed"),
+]
 
 CAMPAIGN = f"name: spread\ntime_limit: 1s{PLANTED_AND_CLEAN}budget: {{reruns: 0}}\n"
 LONG = CAMPAIGN.replace("time_limit: 1s", "time_limit: 5s").replace("[1, 2]", "[1]")

@@ -23,13 +23,14 @@ from dynamesis.harness.report.campaign import index, junit, summary
 from dynamesis.harness.report.nightly import nightly
 from dynamesis.harness.results.interval import enough, interval
 from dynamesis.harness.usage.exits import UsageError
-from scipy.stats import binomtest
 
 CELLS = tuple(Cell("cart", "cut", "default", seed) for seed in (1, 2, 3))
 
 
 @pytest.mark.parametrize("tried", [1, 2, 3, 7, 40, 1000])
 def test_the_interval_is_wilsons(tried: int) -> None:
+    from scipy.stats import binomtest  # takes a second, and each worker imports all tests
+
     for failed in range(0, tried + 1, max(1, tried // 7)):
         theirs = binomtest(failed, tried).proportion_ci(0.95, method="wilson")
         assert interval(failed, tried) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
