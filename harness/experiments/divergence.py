@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from itertools import count
 
+from dynamesis.checkers.history.counts import counted
 from dynamesis.harness.experiments.base import Curve, Findings, Plot, Row, Say, Scale
-from dynamesis.harness.report.words import counted
 from dynamesis.harness.worlds.options import plan_test
 from dynamesis.harness.worlds.simulated.run import simulate
 from dynamesis.harness.worlds.test_spec import TestSpec
