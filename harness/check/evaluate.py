@@ -279,7 +279,11 @@ def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -
     xml = junit(folder.load_json(TEST), results)
     folder.save(JUNIT, xml)
     if also is not None:
-        also.write_text(xml, encoding="utf-8")
+        try:
+            also.write_text(xml, encoding="utf-8")
+        except OSError as failure:
+            failure.filename = failure.filename or str(also)
+            raise
     try:
         folder.save(REPORT, page(folder))
     except OSError:

@@ -84,6 +84,9 @@ def _pool(dask: str | None, jobs: int) -> Callable[[], AbstractContextManager[Po
         return None
     if jobs != 1:
         raise UsageError("--jobs: with --dask as many tests run as there are workers; leave it out")
+    from dynamesis.harness.dask.knock import LIKE, is_address
     from dynamesis.harness.dask.pool import dask_pool
 
+    if not is_address(dask):
+        raise UsageError(f"--dask: {dask!r} is not an address; write that of a scheduler, {LIKE}")
     return partial(dask_pool, dask)

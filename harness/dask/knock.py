@@ -4,38 +4,44 @@ connection fails retries for as long again as it ends, and prints a traceback th
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from dynamesis.harness.targets.system import EnvironmentFailed
-from dynamesis.harness.usage.exits import UsageError
 
-_LIKE = "such as tcp://127.0.0.1:8786"
+LIKE = "such as tcp://127.0.0.1:8786"
+_ADDRESS = re.compile(
+    r"((tcp|tls|ws|wss|ucx)://)?(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/]+):(?P<port>[0-9]{1,5})"
+)
+
+
+def is_address(text: str) -> bool:
+    """Whether it can be that of a scheduler: host:port, with or without a scheme of Dask's."""
+    match = _ADDRESS.fullmatch(text)
+    return match is not None and 1 <= int(match["port"]) <= 65535
 
 
 def no_scheduler(address: str) -> EnvironmentFailed:
     """The error where none answers."""
     return EnvironmentFailed(
         f"--dask: there is no scheduler at {address}; start one (dask scheduler), and give its "
-        f"address, {_LIKE}"
+        f"address, {LIKE}"
     )
 
 
 def require_scheduler(address: str, seconds: float) -> None:
-    """Raises UsageError for what is not an address, EnvironmentFailed where no scheduler answers
-    within so many seconds."""
+    """Raises EnvironmentFailed where no scheduler answers within so many seconds."""
     try:
         found = asyncio.run(_within(seconds, address))
-    except (ValueError, TypeError) as wrong:
-        raise UsageError(
-            f"--dask: {address!r} is not an address ({wrong}); write that of a scheduler, {_LIKE}"
-        ) from wrong
+    except TypeError as wrong:  # of TLS that is not configured
+        raise EnvironmentFailed(f"--dask: {address}: {wrong}") from wrong
     except Exception as failure:  # Dask has an exception for each way of it
         raise no_scheduler(address) from failure
     if found.get("type") != "Scheduler":
         raise EnvironmentFailed(
             f"--dask: at {address} is not a scheduler but a {found.get('type')}; give the "
-            f"scheduler's address, {_LIKE}"
+            f"scheduler's address, {LIKE}"
         )
 
 

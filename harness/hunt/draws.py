@@ -40,6 +40,14 @@ class Draws:
         there = (replace(spec, world=SIMULATED, **own) for spec in self.combinations)
         return tuple(dict.fromkeys(spec for spec in there if why_not(spec) is None))
 
+    @property
+    def why_not_simulated(self) -> str | None:
+        """Why none of the combinations can be simulated; None where one can."""
+        if self.simulated:
+            return None
+        reasons = (why_not(replace(spec, world=SIMULATED)) for spec in self.combinations)
+        return next(filter(None, reasons), "there is no combination")
+
     def round(self, number: int, world: str, times: int) -> Iterator[Trial]:
         """`times` trials of every combination that this world can have, in turn."""
         drawn = self.simulated if world == SIMULATED else self.combinations

@@ -74,6 +74,8 @@ def _conclusion(tally: Tally) -> Iterator[Line]:
                 f"{counted(median(tally.faults), 'fault')}"
             ),
         )
+    if tally.stopped and tally.verdicts[Verdict.INVALID]:
+        yield "", "it was stopped before all had been played"
     style = ("bold green", "bold red", "", "bold yellow")[tally.exit_code]
     yield style, counts(tally)
     if tally.lacking and not tally.verdicts[Verdict.INVALID]:

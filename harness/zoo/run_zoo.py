@@ -27,11 +27,10 @@ from dynamesis.harness.report.campaign import index
 from dynamesis.harness.report.nightly import nightly
 from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.logs import logging_to
-from dynamesis.harness.results.results import Folder
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, VALID
-from dynamesis.harness.usage.values import results_folder
+from dynamesis.harness.usage.values import results_folder, write_file
 from dynamesis.harness.zoo.chosen import chosen
 from dynamesis.harness.zoo.page import ended, markdown
 from dynamesis.harness.zoo.plan import Specimen, needed, storm, suited
@@ -96,18 +95,14 @@ def run_zoo(
     folder.save_json(CAMPAIGN, tests)
     new = news(tests, None)
     folder.save(INDEX, index(tests, new, site=nightly(tests, new, zoo=results)))
-    _save(folder, results, json, also)
-    console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
-    console.print(f"folder  {folder.path}")
-    return _code(results)
-
-
-def _save(folder: Folder, results: Mapping[str, Any], *also: Path | None) -> None:
     folder.save_json(RESULTS, results)
     folder.save(SUMMARY, markdown(results))
-    for name, path in zip((RESULTS, SUMMARY), also, strict=True):
+    console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
+    console.print(f"folder  {folder.path}")
+    for flag, name, path in (("--json", RESULTS, json), ("--markdown", SUMMARY, also)):
         if path is not None:
-            path.write_text((folder / name).read_text(encoding="utf-8"), encoding="utf-8")
+            write_file(flag, path, (folder / name).read_text(encoding="utf-8"))
+    return _code(results)
 
 
 def _code(results: Mapping[str, Any]) -> int:

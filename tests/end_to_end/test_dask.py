@@ -222,9 +222,10 @@ def silent() -> Iterator[str]:
     [
         ("", 2, "is not an address"),
         ("here", 2, "is not an address"),
-        ("tcp://127.0.0.1", 2, "missing port"),
+        ("tcp://127.0.0.1", 2, "is not an address"),
         ("tcp://127.0.0.1:x", 2, "is not an address"),
-        ("gopher://127.0.0.1:1", 2, "gopher"),
+        ("gopher://127.0.0.1:1", 2, "is not an address"),
+        ("tcp://127.0.0.1:99999", 2, "is not an address"),
         ("silent", 4, "there is no scheduler at"),
     ],
 )

@@ -55,7 +55,7 @@ def decode(token: str, beside: SwarmScope) -> tuple[int, SwarmScope]:
         width = len(table) + 2
         field, number = number & ((1 << width) - 1), number >> width
         parts.append(None if field & 1 else _names(title, table, field >> 1, given))
-        for name in sorted(set(given or ()) - set(parts[-1] or ())):
+        for name in sorted({*(given or ())} - {*(parts[-1] or ())}):
             raise UsageError(f"--{title}: the token is not of {name}; leave it out")
     bug, nemeses, workloads = parts
     return seed, SwarmScope(workloads, nemeses, bug or ())

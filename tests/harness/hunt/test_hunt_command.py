@@ -55,3 +55,15 @@ def test_failures_must_have_a_place_before_the_first_is_found(
     [line] = capsys.readouterr().err.splitlines()
     assert f"--failures: {failures}" in line
     assert not (folder / "store").exists()
+
+
+def test_a_campaign_of_which_nothing_can_be_simulated_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A round without a test would be followed by the next without an end."""
+    small = "{name: small, nodes: 3}"
+    (folder / "mine.yaml").write_text(CAMPAIGN.replace(small, "{name: small, target: etcd}"))
+    assert hunt("failures") == USAGE
+    [line] = capsys.readouterr().err.splitlines()
+    assert "--world: no test of mine can be simulated: " in line
+    assert "etcd" in line
