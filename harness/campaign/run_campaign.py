@@ -26,7 +26,7 @@ from dynamesis.harness.report.campaign import index, junit, summary
 from dynamesis.harness.report.nightly import nightly
 from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.logs import logging_to
-from dynamesis.harness.results.results import DamagedFolder, Folder
+from dynamesis.harness.results.results import DamagedFolder, Folder, write_whole
 from dynamesis.harness.results.yaml_document import YamlError
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
@@ -271,7 +271,7 @@ def save_results(folder: Folder, results: Mapping[str, Any], also: Path | None) 
     folder.save(INDEX, index(results, new, site["compared"], site))
     folder.save(JUNIT, junit(results))
     if also is not None:
-        also.write_text(junit(results), encoding="utf-8")
+        write_whole(also, junit(results))
 
 
 def _now() -> str:

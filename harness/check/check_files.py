@@ -22,6 +22,7 @@ from dynamesis.harness.report.junit import Judged, junit_of_all
 from dynamesis.harness.report.page import render, stored_logs
 from dynamesis.harness.report.summary import left_out, print_results, word
 from dynamesis.harness.results.documents import JsonObject
+from dynamesis.harness.results.results import write_whole
 from dynamesis.harness.text.console import LineConsole
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID, UsageError, exit_code
 from dynamesis.harness.usage.output import print_json
@@ -105,7 +106,7 @@ def check_all(paths: Sequence[Path], request: Request) -> int:
             print(f"dynamesis check: {wrong}", file=sys.stderr)
             codes.append(USAGE)
     if request.junit is not None:
-        request.junit.write_text(junit_of_all(judged), encoding="utf-8")
+        write_whole(request.junit, junit_of_all(judged))
     if request.json:
         print_json(found)
     return _worst(codes)
@@ -124,7 +125,7 @@ def _check(path: Path, request: Request, report: Callable[[Judged], None]) -> No
     if request.report is not None:
         logs = stored_logs(folder, test) if folder else None
         drawn = render(file, Run(history, test), logs, named, results)
-        request.report.write_text(drawn, encoding="utf-8")
+        write_whole(request.report, drawn)
     if request.export is not None:
         export(history, file, request.export)
 

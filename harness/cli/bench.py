@@ -54,8 +54,9 @@ def checkers(
         _save(json, [row.to_dict() for row in rows], growth)
     if html is not None:
         from dynamesis.harness.report.bench import bench_page
+        from dynamesis.harness.results.results import write_whole
 
-        html.write_text(bench_page([row.to_dict() for row in rows], growth), encoding="utf-8")
+        write_whole(html, bench_page([row.to_dict() for row in rows], growth))
 
 
 def node(
@@ -125,4 +126,6 @@ def _save(path: Path, rows: list[dict[str, object]], growth: dict[str, float]) -
 def _write(path: Path, figures: dict[str, object]) -> None:
     import json
 
-    path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    from dynamesis.harness.results.results import write_whole
+
+    write_whole(path, json.dumps(figures, indent=2) + "\n")

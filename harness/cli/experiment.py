@@ -29,6 +29,7 @@ def run(
     from dynamesis.harness.experiments.base import Scale
     from dynamesis.harness.experiments.shown import as_plot, as_text
     from dynamesis.harness.experiments.table import EXPERIMENTS
+    from dynamesis.harness.results.results import write_whole
     from dynamesis.harness.usage.exits import VALID, UsageError
     from dynamesis.harness.usage.values import one_of, writable_file
 
@@ -47,7 +48,7 @@ def run(
     print(as_text(experiment, found))
     if json is not None:
         text = form.dumps(experiment.to_dict(scale, found), indent=2)
-        json.write_text(text + "\n", encoding="utf-8")
+        write_whole(json, text + "\n")
     if plot is not None:
-        plot.write_text(as_plot(experiment, found.plot).standalone(), encoding="utf-8")
+        write_whole(plot, as_plot(experiment, found.plot).standalone())
     return VALID

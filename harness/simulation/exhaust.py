@@ -21,6 +21,7 @@ from pathlib import Path
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.report.words import counted
+from dynamesis.harness.results.results import write_whole
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.asked import SimulateFlags, asked
 from dynamesis.harness.simulation.play import Played, play
@@ -143,7 +144,7 @@ def run_exhaust(given: SimulateFlags, bounds: Bounds = SMALL) -> int:
     text = json.dumps(found.to_dict(folders), indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")
     if wanted.json is not None:
-        wanted.json.write_text(text, encoding="utf-8")
+        write_whole(wanted.json, text)
     lines = list(summary(found, folders))
     for line in lines[-1:] if wanted.mode is Mode.QUIET else lines:
         screen.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.results.results import write_whole
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation import page
 from dynamesis.harness.simulation.failures import FAILURES, Failures, KeptFailure
@@ -97,9 +98,9 @@ def run_simulation(asked: Asked) -> int:
     text = json.dumps(results, indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")
     if asked.json is not None:
-        asked.json.write_text(text, encoding="utf-8")
+        write_whole(asked.json, text)
     if asked.pytest is not None:
-        asked.pytest.write_text(pytest_file(failures), encoding="utf-8")
+        write_whole(asked.pytest, pytest_file(failures))
     _conclude(screen, run.tally, failures, asked)
     return run.tally.exit_code
 

@@ -27,7 +27,7 @@ from dynamesis.harness.report.campaign import index
 from dynamesis.harness.report.nightly import nightly
 from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.logs import logging_to
-from dynamesis.harness.results.results import Folder
+from dynamesis.harness.results.results import Folder, write_whole
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, VALID
@@ -107,7 +107,7 @@ def _save(folder: Folder, results: Mapping[str, Any], *also: Path | None) -> Non
     folder.save(SUMMARY, markdown(results))
     for name, path in zip((RESULTS, SUMMARY), also, strict=True):
         if path is not None:
-            path.write_text((folder / name).read_text(encoding="utf-8"), encoding="utf-8")
+            write_whole(path, (folder / name).read_text(encoding="utf-8"))
 
 
 def _code(results: Mapping[str, Any]) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.campaign.view import clock
 from dynamesis.harness.results.documents import JsonObject
-from dynamesis.harness.results.results import Folder
+from dynamesis.harness.results.results import Folder, write_whole
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.minimal import minimal
 from dynamesis.harness.simulation.saved import save_schedule
@@ -153,7 +153,7 @@ def _save(
     folder.save(_SUMMARY, page)
     for file, content in ((json_file, text), (markdown_file, page)):
         if file is not None:
-            file.write_text(content, encoding="utf-8")
+            write_whole(file, content)
 
 
 def _code(results: JsonObject) -> int:
