@@ -85,7 +85,7 @@ def test_the_order_of_fields_is_no_other_value(tmp_path: Path) -> None:
     assert found.verdict is Verdict.VALID
 
 
-def test_a_set_is_no_list_of_appends(tmp_path: Path) -> None:
+def test_a_set_is_not_read_as_a_list(tmp_path: Path) -> None:
     text = edn(
         ("txn", "[[:append :x 1] [:append :x 2]]", "ok", "[[:append :x 1] [:append :x 2]]"),
         ("txn", "[[:r :x nil]]", "ok", "[[:r :x #{2 1}]]"),
