@@ -7,12 +7,18 @@ hint that took in a later write and was deleted for an earlier one, or that neve
 which something else arrived, is lost, whether or not anti-entropy brings the same afterwards.
 
 A node that acknowledges from memory logs that too (durable false). A hint may be the only
-copy that is on a disk: it is lost if it was deleted for one that was in memory."""
+copy that is on a disk: it is lost if it was deleted for one that was in memory.
+
+And a node that is started anew finds its hints again (`ready`: hints, by target). Those for a node
+that was down all the time cannot have been handed off meanwhile: there are as many as it had kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from dynamesis.checkers.explain.describe import counted
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
@@ -22,6 +28,12 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 #: (node, key, hash of what came), and of each time whether it was durable when acknowledged
 Arrivals = dict[tuple[str, str, str], list[bool]]
 _NS = 1_000_000_000
+#: ns after which a node that lives has stored what it logged
+_STORED_NS = 3 * _NS
+#: faults that take hints away, or send them elsewhere
+_ELSEWHERE = frozenset({"wipe", "disk", "membership", "upgrade"})
+#: lines after which a hint is not kept any more
+_GONE = ("deleted", "undone", "hint-given-up", "handed-off", "row-damaged")
 
 
 def check_handoffs(run: Run, logs: Logs) -> CheckerResult:
@@ -139,3 +151,82 @@ def _begun(c: Causality, last: Event | None) -> tuple[int, ...]:
         return ()
     begun, ended = int(c.written[version]), int(c.ended[version])
     return (begun, ended) if begun <= ended < len(h) else (begun,)
+
+
+def check_recovered(run: Run, logs: Logs) -> CheckerResult:
+    """Judge what nodes that were started anew found of their hints."""
+    h, timeline, test = run.history, run.timeline, run.test or {}
+    elsewhere = sorted({fault.family for fault in timeline.faults} & _ELSEWHERE)
+    if elsewhere:
+        return skip(f"hints may be gone for a reason: there were {elsewhere[0]} faults")
+    if logs.began is None or test.get("storage") == "memory":
+        return skip("needs nodes that store their hints, and logs of the history's time")
+    found, judged = [], 0
+    for node in logs.by_node:
+        for ready, target, kept in _kept_over(run, logs, node):
+            until = ready.get("mono", 0)
+            sure = [
+                line
+                for line in kept
+                if surely_down(h, timeline, logs, target, line.get("mono", 0), until)
+            ]
+            judged += len(sure)
+            if len(sure) > ready["hints"].get(target, 0):
+                found.append(_forgotten(run, logs, ready, target, sure))
+    if not judged:
+        return skip("no node was started anew that had kept a hint for one that stayed down")
+    more = {"lost-hint": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
+    return judge(found[:DESCRIBED], (), {"recovered": judged}, more)
+
+
+def _kept_over(run: Run, logs: Logs, node: str) -> Iterator[tuple[Event, str, list[Event]]]:
+    """By each line `ready` of a later life, and target: the hints that the lives before it had kept
+    for certain, as they were kept last."""
+    kept: dict[tuple[str, str], Event] = {}
+    ended, kills = 0, _kills(run, logs, node)
+    last: Event = {}
+    for event in logs.by_node[node]:
+        what, key = event["event"], str(event.get("key"))
+        target = str(event.get("hint_for", event.get("target")))
+        if what == "start":
+            # a node with nothing to do logs nothing: it lived until it was killed
+            before = [mono for mono in kills if mono < event.get("mono", 0)]
+            ended = max([last.get("mono", 0), *before]) if last else 0
+        elif what in ("stored", "held") and "hint_for" in event:
+            kept[target, key] = event
+        elif what in _GONE:
+            kept.pop((target, key), None)
+        elif what == "storage-error":
+            kept.clear()
+        elif what == "ready" and ended and isinstance(event.get("hints"), Mapping):
+            by_target: dict[str, list[Event]] = {}
+            for (of, _), line in kept.items():
+                durable = line.get("durable") is not False
+                if durable and line.get("mono", 0) + _STORED_NS <= ended:
+                    by_target.setdefault(of, []).append(line)
+            yield from ((event, of, lines) for of, lines in by_target.items())
+            kept.clear()
+        last = event
+
+
+def _kills(run: Run, logs: Logs, node: str) -> list[int]:
+    """When a node was killed, by the clock of the logs."""
+    faults = [f for f in run.timeline.faults if f.kind == "kill" and node in f.nodes]
+    found = [logs.mono_at(run.history, fault.started) for fault in faults]
+    return [mono for mono in found if mono is not None]
+
+
+def _forgotten(run: Run, logs: Logs, ready: Event, target: str, sure: list[Event]) -> Anomaly:
+    node, first = ready["node"], sure[0]
+    row = logs.row_at(run.history, ready.get("mono", 0))
+    begun = _begun(run.order, first)
+    there = counted(ready["hints"].get(target, 0), "hint")
+    why = (
+        f"{node} was ready again{logs.when(ready)} with {there} for {target}, but had kept "
+        f"{len(sure)} before it ended, one of them of {first.get('key')}{logs.when(first)}, and "
+        f"{target} was down all the time: it has forgotten what it kept."
+    )
+    data: dict[str, Any] = {"node": node, "target": target, "ready": dict(ready)}
+    data["kept"] = [dict(line) for line in sure[:DESCRIBED]]
+    during = (*begun, *(() if row is None else (row,)))
+    return Anomaly("lost-hint", why, str(first.get("key")), begun, data, during)

@@ -15,7 +15,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.changes import check_changes
 from dynamesis.checkers.logs.copies import check_places
 from dynamesis.checkers.logs.durability import check_durability
-from dynamesis.checkers.logs.handoffs import check_handoffs
+from dynamesis.checkers.logs.handoffs import check_handoffs, check_recovered
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.merges import check_merges
 from dynamesis.checkers.logs.ownership import check_ownership
@@ -39,6 +39,7 @@ LOG_CHECKERS: dict[str, LogChecker] = {
     "zones": check_zones,
     "newcomers": check_newcomers,
     "handoffs": check_handoffs,
+    "recovered": check_recovered,
     "durability": check_durability,
     "merges": check_merges,
     "reaping": check_reaping,

@@ -29,7 +29,16 @@ from dynamesis.harness.report.nodelog import all_events, nodes_of
 from dynamesis.harness.report.page import page
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.parts import StillRuns, merge
-from dynamesis.harness.results.results import HISTORY, JUNIT, NODES, REPORT, RESULTS, TEST, Folder
+from dynamesis.harness.results.results import (
+    HISTORY,
+    JUNIT,
+    NODES,
+    REPORT,
+    RESULTS,
+    TEST,
+    Folder,
+    write_whole,
+)
 from dynamesis.harness.results.test_metadata import BadTest, load_test
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of
@@ -279,11 +288,7 @@ def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -
     xml = junit(folder.load_json(TEST), results)
     folder.save(JUNIT, xml)
     if also is not None:
-        try:
-            also.write_text(xml, encoding="utf-8")
-        except OSError as failure:
-            failure.filename = failure.filename or str(also)
-            raise
+        write_whole(also, xml)
     try:
         folder.save(REPORT, page(folder))
     except OSError:

@@ -26,12 +26,41 @@ REPORT, JUNIT, LOG, LEDGER, NODES, SCHEDULE = (
     "nodes",
     "schedule.yaml",
 )
+#: where names are not those of files in a folder
+_SPECIAL = (("dev",), ("proc",))
 #: of a simulated test: what went between clients and nodes about a key
 MESSAGES = "messages.jsonl"
 
 
 class DamagedFolder(ValueError):
     """A file of a test or a campaign that cannot be read. The message names it."""
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that a user named: whole, or not at all, so that none is left cut off where the
+    disk is full. A pipe, a device or what an open file is called there (/dev/stdout), and what lies
+    in a folder that takes no other file, is written as it is. Raises OSError that names it."""
+    special = (path.exists() and not path.is_file()) or path.absolute().parts[1:2] in _SPECIAL
+    if special or not os.access(path.resolve().parent, os.W_OK):
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as failure:
+            failure.filename = failure.filename or str(path)
+            raise
+    else:
+        _replace(path.resolve(), text)
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as failure:
+        failure.filename = str(path)
+        with suppress(OSError):
+            part.unlink()
+        raise
 
 
 class Folder:
@@ -44,16 +73,8 @@ class Folder:
         return self.path / name
 
     def save(self, name: str, text: str) -> None:
-        """Write a file whole, or not at all."""
-        part = self.path / f".{name}.{os.getpid()}"
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(self.path / name)
-        except OSError as failure:
-            failure.filename = failure.filename or str(self.path / name)
-            with suppress(OSError):
-                part.unlink()
-            raise
+        """Write a file whole, or not at all. Raises OSError that names it."""
+        _replace(self.path / name, text)
 
     def save_json(self, name: str, value: Mapping[str, Any]) -> None:
         self.save(name, json.dumps(value, indent=2, default=str) + "\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynamesis.harness.processes.limits import shortage
-from dynamesis.harness.results.results import Folder, create
+from dynamesis.harness.results.results import Folder, create, write_whole
 from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.usage.exits import UsageError
 
@@ -73,9 +73,10 @@ def writable_file(flag: str, path: Path) -> None:
 
 
 def write_file(flag: str, path: Path, text: str) -> None:
-    """Write the file that a flag names. Raises EnvironmentFailed with both where that fails."""
+    """Write the file that a flag names, whole or not at all. Raises EnvironmentFailed with both
+    where that fails."""
     try:
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     except OSError as failure:
         why = failure.strerror or str(failure)
         raise EnvironmentFailed(

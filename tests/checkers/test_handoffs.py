@@ -94,3 +94,36 @@ def test_a_life_that_ended_in_between_may_have_received_it() -> None:
     again = line(3, "n3", "start")
     assert verdict(kept("aa"), again, sent("aa")).verdict is Verdict.VALID
     assert verdict(kept("aa"), line(0.9, "n3", "start"), sent("aa")).counts() == {"lost-hint": 1}
+
+
+def again(at: float = 9, **hints: int) -> list[Event]:
+    """n4 is started anew, and finds these hints."""
+    return [line(at - 0.1, "n4", "start"), line(at, "n4", "ready", hints=hints)]
+
+
+def recovered(*lines: Event, down: tuple[float, float] = (0.5, 20), ops: Any = ()) -> CheckerResult:
+    """n4 lives until 8 s after the history began, and n3 is down for a while."""
+    h = history(put("1.1", 1, 1.2), fault(1, "kill", *down, nodes=["n3"]), ops)
+    alive = line(8, "n4", "peer-back", peer="n1")
+    return check_logs(Run(h, TEST), logs(alive, *lines)).verdicts["recovered"]
+
+
+def test_a_node_that_is_started_anew_finds_the_hints_that_it_kept() -> None:
+    assert recovered(kept("aa"), *again(n3=1)).verdict is Verdict.VALID
+    (anomaly,) = recovered(kept("aa"), *again()).anomalies
+    assert (anomaly.name, anomaly.key) == ("lost-hint", "k")
+    assert "ready again at 9.000 s with 0 hints for n3, but had kept 1 before" in anomaly.why
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        recovered(kept("aa"), *again(), down=(0.5, 4)),  # it may have been handed off
+        recovered(kept("aa", 7.5), *again()),  # it may not have been stored
+        recovered(kept("aa"), line(2, "n4", "undone", key="k", hint_for="n3"), *again()),
+        recovered(kept("aa") | {"durable": False}, *again()),
+        recovered(kept("aa"), *again(), ops=fault(2, "disk", 3, 4, nodes=["n4"])),
+    ],
+)
+def test_a_hint_that_may_be_gone_for_a_reason_is_not_judged(result: CheckerResult) -> None:
+    assert result.skipped is not None

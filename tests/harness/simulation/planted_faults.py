@@ -5,6 +5,7 @@ from __future__ import annotations
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import State
+from dynamesis.cluster.core.replication.hints import Hints
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
@@ -78,3 +79,18 @@ class LeavesOutLarge(Node):
     """A copy of a large value is acknowledged, and neither stored nor hashed."""
 
     parts = Parts(objects=_Small, trees=_Unhashed)
+
+
+class _OneAgain(Hints):
+    def recover(self) -> None:
+        for number, (hint, record) in enumerate(list(self.records.scan())):
+            if number:
+                self.records.write(hint, record, None, lambda code: None, durable=True)
+            else:
+                self.changed(hint, None, record)
+
+
+class OneHintAgain(Node):
+    """A node that is started anew keeps one of its hints, and forgets the others."""
+
+    parts = Parts(hints=_OneAgain)

@@ -72,6 +72,8 @@ LOSSY = {"start": 0.1, "stop": 3.6, "member": "link.lossy", "kind": "frames",
          "with": {"drop": 30, "seed": 1}, "links": ["n1-n3"]}  # fmt: skip
 CUT = {"start": 0.4, "stop": 1.0, "member": "cut.one", "kind": "refused",
        "grudge": [["n3"], ["n1", "n2", "n4"]]}  # fmt: skip
+DOWN = {"start": 0.4, "stop": 5.5, "member": "kill.one", "nodes": ["n3"]}
+ANEW = {"start": 4.5, "stop": 4.8, "member": "kill.one", "nodes": ["n1"]}
 LARGE = {"start": 0.3, "stop": 0.6, "member": "load.large-values", "nodes": ["n1"],
          "kind": "large-values", "with": {"bytes": 70_000}}  # fmt: skip
 REAPED = ["partitions=16", "reap_after=0.05", "anti_entropy_interval=0.05"]
@@ -100,6 +102,10 @@ SEEN: dict[str, tuple[str, Ops, Ops, dict[str, Any], dict[str, Any]]] = {
         "bad-merge", behind_a_hint(), [CUT], {},
         {"nodes": 4, "keys": 8, "concurrency": 2, "time_limit": 2,
          "param": ["partitions=16", "handoff_interval=3", "anti_entropy_interval=2"]},
+    ),
+    "OneHintAgain": (
+        "lost-hint", behind_a_hint()[:8], [DOWN, ANEW], {},
+        {"nodes": 4, "keys": 8, "concurrency": 2, "time_limit": 6},
     ),
 }  # fmt: skip
 
