@@ -296,7 +296,7 @@ async def test_handshakes_that_never_end_keep_no_other_out(
             await store.put(b"k", b"v")
         await until(lambda: node.events("idle-closed"), "the oldest made room")
         mute[-1].write(b"no TLS at all")
-        await until(lambda: node.events("handshake-failed"), "what is not TLS is logged")
+        await until(lambda: node.events("handshake-failed"), "it is logged as a failed handshake")
         assert (await status())["ready"]
         assert process.poll() is None
 

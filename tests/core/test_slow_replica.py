@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamesis.cluster.core.protocol.messages import PutReply, ReplicaPut
+from dynamesis.cluster.core.protocol.messages import Key, Put, PutReply, ReplicaPut
 from simulator import Simulator
 
 
@@ -67,3 +67,20 @@ def test_hints_go_as_fast_as_ever_to_a_target_that_keeps_up() -> None:
         assert isinstance(sim.put("n1", b"k%d" % i, b"v"), PutReply)
     sim.heal()
     sim.until(lambda: not any(node.hints.count() for node in sim.nodes.values()), 5.0)
+
+
+def test_while_clients_ask_hints_leave_them_half_of_the_time() -> None:
+    """Each node hands on four at a time, and rests as long as these took."""
+    sim = Simulator(anti_entropy_interval=0.5)
+    sim.isolate("n4")
+    for i in range(400):
+        assert isinstance(sim.put("n1", b"k%d" % i, b"v"), PutReply)
+    sim.heal()
+    asked = slow(sim, "n4", 0.05)
+    for i in range(10):
+        for name in ("n1", "n2", "n3", "n5"):
+            sim.ask(name, Put(1, f"{name}-{i}", Key(b"other"), b"v"))
+        sim.run(0.1)
+    handed = [m for _, m in asked if isinstance(m, ReplicaPut) and m.why == "handoff"]
+    # of three nodes that have any: 0.05 s for four of them, and 0.05 s of rest
+    assert 50 < len(handed) <= 3 * 4 * 11

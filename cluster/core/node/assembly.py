@@ -127,6 +127,7 @@ class Assembly:
             params.request_timeout,
             destinations=self.hint_destinations,
             window=lambda: self.admission.window,
+            pause=lambda: self.admission.pause,
             keep=lambda key, state, done: self.replica.put(key, state, None, "handoff", done),
         )
 

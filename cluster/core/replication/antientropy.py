@@ -239,6 +239,7 @@ class Exchange:
         self._leaves_left: list[tuple[int, int]] = []
         self._todo: Iterator[Key] = iter(())
         self._open = 0
+        self._since = 0.0  # when those that are open were begun with
         self._error: str | None = None
         self._broken = False
         self._resting = False
@@ -282,12 +283,11 @@ class Exchange:
 
     def _ask_keys(self) -> None:
         """Ask for the keys of the next leaves that differ; the end when there are none."""
-        batch = self._leaves_left[:_LEAVES_TOGETHER]
-        self._leaves_left = self._leaves_left[_LEAVES_TOGETHER:]
+        left, leaves = self._leaves_left, dict[int, list[int]]()
+        batch, self._leaves_left = left[:_LEAVES_TOGETHER], left[_LEAVES_TOGETHER:]
         if not batch:
             self._end()
             return
-        leaves: dict[int, list[int]] = {}
         for partition, leaf in batch:
             leaves.setdefault(partition, []).append(leaf)
         self._owner.runtime.call(
@@ -321,6 +321,7 @@ class Exchange:
     # ---- merging what differs
 
     def _next(self) -> None:
+        self._since = self._since if self._open else self._owner.runtime.now
         while self._open < self._owner.window() and not self._broken:
             key = next(self._todo, None)
             if key is None:
@@ -370,14 +371,14 @@ class Exchange:
             self.repaired += 1
         else:
             self._error = error
+        pause, runtime = self._owner.pause(), self._owner.runtime
         if self._resting:
-            return  # it continues when it has rested, once: also where nothing is shed any more
-        pause = self._owner.pause()
-        if not pause:
-            self._next()
-        else:
+            return  # it continues when it has rested, once
+        if pause:  # as long as they took: a busy machine gives this half of its time at most
             self._resting = True
-            self._owner.runtime.after(pause, self._rested)
+            runtime.after(max(pause, runtime.now - self._since), self._rested)
+        else:
+            self._next()
 
     def _rested(self) -> None:
         self._resting = False

@@ -37,12 +37,14 @@ class Hints:
         *,
         destinations: Callable[[str, Key], tuple[str, ...]],
         window: Callable[[], int],
+        pause: Callable[[], float],
         keep: Callable[[Key, State, Done], None],
     ) -> None:
         """`interval`: seconds between two scans; `timeout`: seconds for each answer.
         `destinations(target, key)`: all nodes that must have a hint for `target` before it is
         deleted, () if none can have it yet; `window`: how many hints a target may have under
-        way; `keep(key, state, done)` merges a state into this node's own record."""
+        way; `pause`: seconds that handing off rests before the next ones; `keep(key, state,
+        done)` merges a state into this node's own record."""
         self._node = node
         self._runtime = runtime
         self.records = records
@@ -53,6 +55,8 @@ class Hints:
         self._targets: dict[Key, dict[str, None]] = {}
         self._in_flight: dict[Row, tuple[str, ...]] = {}
         self._under_way = False
+        #: when those that are in flight were begun with
+        self._since = 0.0
         #: target -> how many of its hints may be under way, as it keeps up with them
         self._pace: dict[str, int] = {}
         self.bytes = 0
@@ -61,6 +65,7 @@ class Hints:
         self.given_up = 0
         self.destinations = destinations
         self.window = window
+        self.pause = pause
         self.keep = keep
 
     def recover(self) -> None:
@@ -120,6 +125,8 @@ class Hints:
     def hand_off(self) -> None:
         """Send the oldest hints of every healthy target, some at a time: fewer to one that does
         not keep up."""
+        if not self._in_flight:
+            self._since = self._runtime.now
         for target, keys in self._waiting.items():
             window = min(self.window(), self._pace.get(target, self.window()))
             for key in list(islice(keys, window)):
@@ -180,9 +187,14 @@ class Hints:
             if not self._in_flight and not self._under_way:
                 # not immediately: what this node keeps itself is answered before the scan is over
                 self._under_way = True
-                self._runtime.after(0.0, self._go_on)
+                self._runtime.after(self._rest(), self._go_on)
         else:
             self._runtime.note("handoff-outrun" if kept else "handoff-failed", target=target)
+
+    def _rest(self) -> float:
+        """Seconds until the next hints: while clients ask, as long as the last ones took."""
+        pause = self.pause()
+        return max(pause, self._runtime.now - self._since) if pause else 0.0
 
     def _go_on(self) -> None:
         self._under_way = False
