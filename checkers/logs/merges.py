@@ -98,7 +98,7 @@ class _Watch:
     def dropped(self) -> Iterator[Dropped]:
         """What is missing after each line, each version once a row and a drop."""
         rows: dict[Row, frozenset[str]] = {}
-        for event in self._logs.events:
+        for event in self._logs.of_kinds("start", "stored", "held", *sorted(_GONE)):
             what, node = event["event"], event["node"]
             if what == "start":
                 for row in [row for row in rows if row[1] == node]:
