@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.logs.changes import check_changes
 from dynamesis.checkers.logs.copies import check_places
 from dynamesis.checkers.logs.durability import check_durability
@@ -53,8 +54,9 @@ def check_logs(run: Run, logs: Logs) -> Results:
     except Exception as error:
         reason = f"the history could not be understood: {error!r}"
         return Results({"logs": CheckerResult(Verdict.UNKNOWN, reasons=(reason,))})
-    found = {
-        name: check_safely(name, partial(checker, run, logs))
-        for name, checker in LOG_CHECKERS.items()
-    }
+    with gc_paused():  # what they gather of each line is large, and has no cycles
+        found = {
+            name: check_safely(name, partial(checker, run, logs))
+            for name, checker in LOG_CHECKERS.items()
+        }
     return with_faults(Results(found), timeline)
