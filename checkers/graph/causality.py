@@ -29,8 +29,8 @@ from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, In
 
 #: a row number that never comes
 NEVER = np.iinfo(np.int64).max
-#: versions that are walked one by one in less time than a matrix of them takes to make
-_FEW = 400
+#: versions that are walked one by one in less time than it takes to load what makes a matrix
+_FEW = 100_000
 
 
 def spans(start: Ints, count: Ints) -> Ints:
@@ -109,18 +109,22 @@ class Causality:
         return mask[:n]
 
     def _covered_by_few(self, versions: Ints) -> Bools:
-        """The same without a matrix, which takes longer to make than few versions to walk."""
-        parents, starts = self.parents.tolist(), self.parent_start.tolist()
-        mask: Bools = np.zeros(len(self), np.bool_)
-        seen: set[int] = set()
+        """The same without a matrix."""
+        parents, starts = self._parents_and_starts
+        seen = bytearray(len(self))
         left: list[int] = versions.tolist()
         while left:
             version = left.pop()
-            if version not in seen:
-                seen.add(version)
+            if not seen[version]:
+                seen[version] = 1
                 left += parents[starts[version] : starts[version + 1]]
-        mask[list(seen)] = True
+        mask: Bools = np.frombuffer(seen, np.bool_)
         return mask
+
+    @cached_property
+    def _parents_and_starts(self) -> tuple[list[int], list[int]]:
+        """Both columns as lists, which are quicker for what looks at one version at a time."""
+        return self.parents.tolist(), self.parent_start.tolist()
 
     def replaced_by(self, chosen: Bools) -> Bools:
         """By version: does it lie strictly below one of the chosen?"""
@@ -128,9 +132,8 @@ class Causality:
 
     def parents_of(self, version: int) -> list[int]:
         """The versions that its basis named."""
-        start, end = self.parent_start[version : version + 2].tolist()
-        parents: list[int] = self.parents[start:end].tolist()
-        return parents
+        parents, starts = self._parents_and_starts
+        return parents[starts[version] : starts[version + 1]]
 
     def path(self, above: int, below: int) -> list[int]:
         """The shortest chain of versions from `above` to `below`, each a parent of the one

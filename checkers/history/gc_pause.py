@@ -2,7 +2,8 @@
 
 Millions of fresh lists make the collector walk the whole heap again and again in search
 of cycles that JSON cannot have; without it, decoding is two to three times as quick. What was
-decoded stays until the judging ends: while it is frozen the collector walks only what is new.
+decoded stays until the judging ends: while it is frozen the collector walks only what is new. What
+was built in a pause counts as old after it, or the next collection would walk all of it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ def gc_paused() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()  # to the oldest generation
             gc.enable()
 
 

@@ -6,6 +6,7 @@ This is the module to import from: Op and its parts (one event), History (column
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,9 @@ __all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encod
 #: bytes decoded at a time: few enough that what they become stays in the processor's caches
 _CHUNK = 1 << 19
 
+#: chunks that are found not to be plain before no more are tried: lines of a history are alike
+_IN_VAIN = 3
+
 _decoder = msgspec.json.Decoder(Line)
 
 #: what decoding raises for bytes that are not an event: also for text that is not UTF-8, and
@@ -39,15 +43,22 @@ def read_history(path: str | Path) -> History:
         return read_lines(source)
 
 
+@dataclass
+class _Tried:
+    """How many chunks of a history were not plain."""
+
+    in_vain: int = 0
+
+
 def read_lines(source: Source) -> History:
     """As `read_history`, from a source that is open."""
-    builder, path = _Builder(), source.name
+    builder, path, tried = _Builder(), source.name, _Tried()
     with gc_paused():
         rest = b""
         while chunk := source.read(_CHUNK):
             cut = chunk.rfind(b"\n") + 1
             if cut:
-                _add(builder, rest + chunk[:cut], path)
+                _add(builder, rest + chunk[:cut], path, tried)
                 rest = chunk[cut:]
             else:
                 rest += chunk
@@ -68,20 +79,25 @@ def must_be_text(content: bytes) -> None:
         content.decode()
 
 
-def _add(builder: _Builder, lines: bytes, path: str | Path) -> None:
-    chunk = plain_chunk(lines)
-    if chunk is not None:
-        builder.add(chunk)
-        return
+def _add(builder: _Builder, lines: bytes, path: str | Path, tried: _Tried) -> None:
+    chunk = plain_chunk(lines) if tried.in_vain < _IN_VAIN else None
+    if chunk is None:
+        tried.in_vain += 1
+        chunk = Chunk.of(_decoded(lines, builder.rows, path))
+    builder.add(chunk)
+
+
+def _decoded(lines: bytes, before: int, path: str | Path) -> list[Line]:
+    """The events of whole lines; so many are before them. Raises HistoryError."""
     try:
         must_be_text(lines)
         decoded = _decoder.decode_lines(lines)
     except UNDECODABLE:
-        _find_bad_line(lines, builder.rows, path)
+        _find_bad_line(lines, before, path)
         raise
     if len(decoded) != lines.count(b"\n"):
-        _find_bad_line(lines, builder.rows, path)
-    builder.add(Chunk.of(decoded))
+        _find_bad_line(lines, before, path)
+    return decoded
 
 
 def _find_bad_line(lines: bytes, before: int, path: str | Path) -> None:

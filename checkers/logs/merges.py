@@ -66,7 +66,11 @@ class _Watch:
     def __init__(self, c: Causality, logs: Logs) -> None:
         self._c = c
         self._logs = logs
-        self._versions = {id: int(c.of_id[i]) for i, id in enumerate(c.history.ids)}
+        self._versions = dict(zip(c.history.ids, c.of_id.tolist(), strict=True))
+        #: by version
+        self._keys = [c.history.keys[key] for key in c.key.tolist()]
+        #: what lines list -> the same as a set: a state is logged by several nodes
+        self._sets: dict[tuple[str, ...], frozenset[str]] = {}
         #: (key, dot) -> version; None where two writes have one dot
         self._of_dot: dict[tuple[str, str], int | None] = {}
         #: (key, hash) -> the dots of that state
@@ -81,7 +85,7 @@ class _Watch:
         """What a line shows of dots and hashes."""
         key, hash, dot = str(event.get("key")), event.get("hash"), event.get("dot")
         if isinstance(hash, str):
-            self._states.setdefault((key, hash), _holds(event))
+            self._states.setdefault((key, hash), self._holds(event))
         if isinstance(dot, str):
             version = self._written(event)
             known = self._of_dot.setdefault((key, dot), version)
@@ -91,14 +95,20 @@ class _Watch:
     def _written(self, event: Event) -> int | None:
         """The version that a line comes of, if the history has it and it is of the line's key."""
         version = self._versions.get(str(event.get("request")), -1)
-        c = self._c
-        ours = version >= 0 and c.history.keys[int(c.key[version])] == event.get("key")
-        return version if ours else None
+        return version if version >= 0 and self._keys[version] == event.get("key") else None
+
+    def _holds(self, event: Event) -> frozenset[str]:
+        """The dots that a line lists."""
+        dots = tuple(map(str, event["holds"]))
+        found = self._sets.get(dots)
+        if found is None:
+            found = self._sets[dots] = frozenset(dots)
+        return found
 
     def dropped(self) -> Iterator[Dropped]:
         """What is missing after each line, each version once a row and a drop."""
         rows: dict[Row, frozenset[str]] = {}
-        for event in self._logs.events:
+        for event in self._logs.of_kinds("start", "stored", "held", *sorted(_GONE)):
             what, node = event["event"], event["node"]
             if what == "start":
                 for row in [row for row in rows if row[1] == node]:
@@ -108,7 +118,7 @@ class _Watch:
             if what == "stored" and not isinstance(event.get("holds"), list):
                 rows.pop(row, None)  # of a version that logs less
             elif what == "stored":
-                before, after = rows.get(row, frozenset()), _holds(event)
+                before, after = rows.get(row, frozenset()), self._holds(event)
                 if str(event.get("why")).endswith("healed"):
                     before = frozenset()
                 yield from self._missing(event, before, after)
@@ -129,15 +139,15 @@ class _Watch:
         if None in there:
             return
         self.merges += 1
-        came = set(self._states.get((key, str(event.get("incoming"))), ()))
-        written = {self._written(event)} if event.get("why") in _WRITES else set()
+        came = self._states.get((key, str(event.get("incoming"))), frozenset())
         for was_there, dots in ((True, before), (False, came)):
-            for version in [self._of_dot.get((key, dot)) for dot in sorted(dots - after)]:
+            gone = dots - after
+            for version in [self._of_dot.get((key, dot)) for dot in sorted(gone)] if gone else ():
                 if version is not None and not self._replaced(version, there):
                     yield Dropped(event, version, was_there)
-        for version in written:
-            if version is not None and not self._replaced(version, there):
-                yield Dropped(event, version, False)
+        version = self._written(event) if event.get("why") in _WRITES else None
+        if version is not None and not self._replaced(version, there):
+            yield Dropped(event, version, False)
 
     def _replaced(self, version: int, there: set[int | None]) -> bool:
         """Whether one of these is the version, or was written upon it."""
@@ -152,11 +162,6 @@ class _Watch:
         if known is None:
             known = self._upon[above, below] = bool(self._c.path(above, below))
         return known
-
-
-def _holds(event: Event) -> frozenset[str]:
-    holds = event.get("holds")
-    return frozenset(map(str, holds)) if isinstance(holds, list) else frozenset()
 
 
 def _anomaly(run: Run, logs: Logs, dropped: Dropped) -> Anomaly:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,8 +94,11 @@ def judge_history(
     """As `judge`, for a history that was read already, and the nodes' `logs`, if they were: else
     they are looked for beside it. Raises UsageError for options of the model that make no
     sense."""
-    logs = _logs(history, test) if logs is None else logs
-    with gc_frozen() if len(history) >= _MANY else nullcontext():
+    with ExitStack() as judging:
+        with gc_paused():
+            logs = _logs(history, test) if logs is None else logs
+            if len(history) >= _MANY:
+                judging.enter_context(gc_frozen())
         return _judged(Run(history, test), model, logs)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from random import Random
 from typing import Any
 
@@ -59,3 +61,22 @@ def test_few_versions_cover_as_a_matrix(seed: int, monkeypatch: pytest.MonkeyPat
             patch.setattr(module, "_FEW", -1)
             assert (order.covered(chosen) == walked).all()
         assert walked[chosen].all()
+
+
+_JUDGE = """
+import sys
+from dynamesis.checkers.history.history import History
+from dynamesis.checkers.models.models import ModelOptions, check_model
+from dynamesis.checkers.simulate import simulate
+history = History.of(simulate.Store(1, 2000).ops())
+print(check_model("dynamo", history, ModelOptions(test=simulate.TEST)).verdict.json)
+print("scipy" in sys.modules)
+"""
+
+
+def test_a_test_of_usual_length_is_judged_without_loading_scipy() -> None:
+    """It takes as long to load as the judging of a short test."""
+    done = subprocess.run(
+        [sys.executable, "-c", _JUDGE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", "False"]

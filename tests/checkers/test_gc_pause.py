@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from dynamesis.checkers.history.gc_pause import gc_frozen
+from dynamesis.checkers.history.gc_pause import gc_frozen, gc_paused
 
 
 class Node:
@@ -29,3 +29,11 @@ def test_what_was_there_is_passed_over_and_what_is_new_is_collected() -> None:
     assert gc.get_freeze_count() == 0
     gc.collect()
     assert old() is None
+
+
+def test_what_was_built_in_a_pause_is_old_after_it() -> None:
+    with gc_paused():
+        built = [[number] for number in range(2000)]
+    young = {id(each) for generation in (0, 1) for each in gc.get_objects(generation)}
+    assert young.isdisjoint(map(id, built))
+    assert gc.get_freeze_count() == 0

@@ -70,3 +70,29 @@ def test_links_lose_messages_and_changes_do_not() -> None:
     assert verdict(copy("n3"), ops=near[:1]).verdict is Verdict.VALID
     assert verdict(copy("n3"), ops=near[1:]).counts() == {"lost-hint": 1}
     assert verdict(copy("n3"), unsteady=["late"]).skipped
+
+
+class _Asked(dict[str, Any]):
+    """A line that counts how often it is looked at."""
+
+    times = 0
+
+    def __getitem__(self, name: str) -> Any:
+        _Asked.times += 1
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        _Asked.times += 1
+        return super().get(name, default)
+
+
+def test_a_write_more_is_not_a_look_at_all_lines_more() -> None:
+    def looks(writes: int) -> int:
+        puts = [put(f"{n}.1", n, n + 0.1, worth={"coordinator": "n1"}) for n in range(1, writes)]
+        other = [_Asked(line(n / 10, "n1", "epoch-renewed")) for n in range(1, 500)]
+        given = logs(*(layout(0.5, node) for node in ("n1", "n2", "n3", "n4")), *other)
+        _Asked.times = 0
+        check_logs(Run(history(*puts), TEST), given)
+        return _Asked.times
+
+    assert looks(40) < 1.2 * looks(4)
