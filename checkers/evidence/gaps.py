@@ -20,7 +20,7 @@ from dynamesis.checkers.history.pairing import INFO
 from dynamesis.checkers.history.timeline import Timeline
 
 #: phases that every test goes through from its heal on; one that was interrupted leaves some out
-_PHASES = ("heal", "quiesce", "final")
+_PHASES = ("heal", "final")
 
 
 def gaps(run: Run) -> Iterator[str]:

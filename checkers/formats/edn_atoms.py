@@ -67,8 +67,11 @@ def _number(atom: str) -> Any:
     if _RATIO.match(atom):
         over, under = map(int, atom.split("/"))
         ratio = Fraction(over, under)
-        # in its lowest terms, as Clojure prints it: 2/6 and 1/3 are one number, 1/2 and 0.5 two
-        return int(ratio) if ratio.denominator == 1 else Word.of(str(ratio), str(ratio))
+        if ratio.denominator == 1:
+            return int(ratio)
+        # what no float is stays as Clojure prints it, in lowest terms: 2/6 and 1/3 are one number
+        exact = abs(ratio) < 1 << 1000 and Fraction(float(ratio)) == ratio
+        return float(ratio) if exact else Word.of(str(ratio), str(ratio))
     return None
 
 

@@ -158,7 +158,7 @@ def check_recovered(run: Run, logs: Logs) -> CheckerResult:
     h, timeline, test = run.history, run.timeline, run.test or {}
     elsewhere = sorted({fault.family for fault in timeline.faults} & _ELSEWHERE)
     if elsewhere:
-        return skip(f"hints may be gone for a reason: there were {elsewhere[0]} faults")
+        return skip(f"hints may be gone for a reason: faults of family {elsewhere[0]}")
     if logs.began is None or test.get("storage") == "memory":
         return skip("needs nodes that store their hints, and logs of the history's time")
     found, judged = [], 0

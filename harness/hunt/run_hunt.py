@@ -75,7 +75,9 @@ def run_hunt(file: Path, options: HuntOptions, json: bool, mode: Mode) -> int:
         raise UsageError(f"CAMPAIGN: {file}: {why}")
     if options.world == SIMULATED and (never := Draws.of(campaign, 0).why_not_simulated):
         why = never.removeprefix("--world: ")
-        raise UsageError(f"--world: no test of {campaign.name} can be simulated: {why}")
+        raise UsageError(
+            f"--world: no test of {campaign.name} can be simulated: {why}; leave --world out"
+        )
     failures = failure_folder(options.failures)
     for kept in failures.files():
         checked(kept)  # one that cannot be used is named before anything runs

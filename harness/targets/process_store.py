@@ -320,6 +320,8 @@ class ProcessStore:
         left, asked, why = self._target.boot_limit, loop.time(), ""
         while True:
             if self.state(node) == "down":
+                # a process that is loading its program has no environment yet by which to know it
+                await asyncio.sleep(_ASK_AGAIN * max(1.0, self._context.busy()))
                 raise RuntimeError(self._not_ready(node, self._how_ended(node)))
             try:
                 async with asyncio.timeout(_READY_ANSWER):

@@ -59,7 +59,6 @@ def test_ids_that_are_pairs_are_not_keys(tmp_path: Path) -> None:
     [
         ("1/3", "2/6", Verdict.VALID),
         ("4/2", "2", Verdict.VALID),
-        ("1/2", "0.5", Verdict.INVALID),
         ("#:a{:b 1, :_/c 2, :d/e 3}", "{:a/b 1, :c 2, :d/e 3}", Verdict.VALID),
         ("#:a{:b 1}", "{:b 1}", Verdict.INVALID),
     ],
