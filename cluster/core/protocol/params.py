@@ -62,7 +62,7 @@ class Params:
     max_request_bytes: int = 64 << 20
     #: new ones are refused while the median answer takes longer than this (and than twice what it
     #: takes when hardly anything is in progress)
-    queue_target: float = 0.005
+    queue_target: float = 0.01
     #: the longest time-out that a client may ask for
     max_timeout: float = 60.0
     #: background work gives way when the p99 of the last minute's reads is above this
