@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +21,10 @@ from dynamesis.cluster.client.admin import AdminClient
 from dynamesis.cluster.core.protocol.messages import Hello, Message, Welcome
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.exceptions import DynamoError
-from dynamesis.cluster.net.wire import ADMIN_LIMIT, Decoder, encode
+from dynamesis.cluster.net.inbound import DATA, Inbound
+from dynamesis.cluster.net.listener import Listener
+from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, Decoder, encode
+from dynamesis.harness.processes.ports import reserve
 
 #: seconds for anything at all to happen, on a machine where many others want to run
 PATIENCE = 100.0
@@ -225,3 +230,33 @@ def ended(node: NodeAlone) -> Iterator[NodeAlone]:
 
 _ROOT = Path(__file__).parent.parent.parent
 _CORES = str(Path(__file__).parent / "cores.py")
+
+
+@asynccontextmanager
+async def listening(
+    deliver: Callable[[Inbound, Iterable[Message]], None],
+    emit: Callable[..., None] = lambda event, **fields: None,
+    secret: str = "",
+) -> AsyncIterator[tuple[Listener, str]]:
+    """A data port of n1 that knows node n2, without a node behind it, and its address."""
+    port = Listener(
+        Hello("n1", "dynamesis"),
+        ("n2",),
+        DATA,
+        NODE_LIMIT,
+        count(1),
+        deliver,
+        emit,
+        secret,
+        gone=lambda channel: None,
+        greeted=lambda peer: None,
+    )
+    with reserve(1) as ports:
+        address = f"127.0.0.1:{ports.take()}"
+        await port.bind(address)
+        await port.serve()
+        try:
+            yield port, address
+        finally:
+            port.stop()
+            port.close()

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
-from itertools import count
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dynamesis.cluster.client.client import Client
@@ -23,44 +21,16 @@ from dynamesis.cluster.core.protocol.messages import (
     ReplicaGetReply,
     Version,
 )
-from dynamesis.cluster.net.inbound import DATA, Inbound
-from dynamesis.cluster.net.listener import Listener
+from dynamesis.cluster.net.inbound import Inbound
 from dynamesis.cluster.net.turns import SHARE
-from dynamesis.cluster.net.wire import NODE_LIMIT
 from dynamesis.harness.processes.ports import reserve
-from node_world import CLIENT, SECRET, NodeAlone, Raw, ended, in_loop, until
+from node_world import CLIENT, SECRET, NodeAlone, Raw, ended, in_loop, listening, until
 
 MIB = 1 << 20
 NODE = Hello("n2", "dynamesis")
 #: questions that one read of a socket brings, and more
 FLOOD = 4000
 Deliver = Callable[[Inbound, Iterable[Message]], None]
-
-
-@asynccontextmanager
-async def listening(deliver: Deliver) -> AsyncIterator[tuple[Listener, str]]:
-    """A data port that knows node n2."""
-    port = Listener(
-        Hello("n1", "dynamesis"),
-        ("n2",),
-        DATA,
-        NODE_LIMIT,
-        count(1),
-        deliver,
-        lambda *a, **kw: None,
-        SECRET,
-        gone=lambda channel: None,
-        greeted=lambda peer: None,
-    )
-    with reserve(1) as ports:
-        address = f"127.0.0.1:{ports.take()}"
-        await port.bind(address)
-        await port.serve()
-        try:
-            yield port, address
-        finally:
-            port.stop()
-            port.close()
 
 
 def flood(raw: Raw, key: bytes) -> None:
@@ -74,7 +44,7 @@ async def test_a_client_that_floods_is_as_far_away_as_one_that_asks_once() -> No
     def deliver(inbound: Inbound, messages: Iterable[Message]) -> None:
         asked.extend(message.key for message in messages if isinstance(message, Get))
 
-    async with listening(deliver) as (_, address):
+    async with listening(deliver, secret=SECRET) as (_, address):
         loud = [await Raw.greeted(address, CLIENT) for _ in range(3)]
         quiet = await Raw.greeted(address, CLIENT)
         await asyncio.sleep(0.05)
@@ -95,7 +65,7 @@ async def test_a_node_does_not_wait_behind_clients_and_they_wait_for_it() -> Non
             if isinstance(message, Get):
                 time.sleep(0.0005)
 
-    async with listening(deliver) as (port, address):
+    async with listening(deliver, secret=SECRET) as (port, address):
         loud = [await Raw.greeted(address, CLIENT) for _ in range(3)]
         node = await Raw.greeted(address, NODE)
         for raw in loud:
@@ -123,7 +93,7 @@ async def test_a_reader_that_does_not_read_is_asked_for_no_more() -> None:
             answered.append(message)
             inbound.reply(answer)
 
-    async with listening(deliver) as (port, address):
+    async with listening(deliver, secret=SECRET) as (port, address):
         for mine in (CLIENT, NODE):
             answered.clear()
             deaf = await Raw.greeted(address, mine)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
 
 import pytest
-from dynamesis.cluster.core.protocol.messages import Get, Hello, Key, Locate, Message, Put, Refusal
+from dynamesis.cluster.core.protocol.messages import Get, Key, Locate, Message, Put, Refusal
 from dynamesis.cluster.net import inbound
 from dynamesis.cluster.net import listener as module
-from dynamesis.cluster.net.inbound import DATA, Inbound
 from dynamesis.cluster.net.listener import Listener
-from dynamesis.cluster.net.wire import NODE_LIMIT, encode
-from dynamesis.harness.processes.ports import reserve
-from node_world import CLIENT, Raw, in_loop, until
+from dynamesis.cluster.net.wire import encode
+from node_world import CLIENT, Raw, in_loop, listening, until
 
 #: a frame of 1 MiB, all but its end
 WHOLE = encode(Put(1, "r", Key(b"k"), bytes(1 << 20)))
@@ -23,34 +20,11 @@ HALF, HALF_END = WHOLE[:-100], WHOLE[-100:]
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[tuple[Listener, str, list[Message]]]:
+async def asking() -> AsyncIterator[tuple[Listener, str, list[Message]]]:
     """A data port that keeps what it is asked."""
     asked: list[Message] = []
-
-    def deliver(inbound: Inbound, messages: list[Message]) -> None:
-        asked.extend(messages)
-
-    mine = Hello("n1", "dynamesis")
-    port = Listener(
-        mine,
-        {},
-        DATA,
-        NODE_LIMIT,
-        count(1),
-        deliver,
-        lambda *a, **kw: None,
-        gone=lambda channel: None,
-        greeted=lambda peer: None,
-    )
-    with reserve(1) as ports:
-        address = f"127.0.0.1:{ports.take()}"
-        await port.bind(address)
-        await port.serve()
-        try:
-            yield port, address, asked
-        finally:
-            port.stop()
-            port.close()
+    async with listening(lambda inbound, messages: asked.extend(messages)) as (port, address):
+        yield port, address, asked
 
 
 def held(port: Listener) -> int:
@@ -60,7 +34,7 @@ def held(port: Listener) -> int:
 @in_loop
 async def test_hoarders_pay_and_not_later_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HALF_BOUND", 4 * len(HALF))
-    async with listening() as (port, address, asked):
+    async with asking() as (port, address, asked):
         hoarders = []
         for number in range(1, 5):
             hoarders.append(await Raw.greeted(address, CLIENT))
@@ -85,7 +59,7 @@ async def test_a_frame_has_a_deadline_and_a_busy_connection_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(inbound, "FRAME_TIMEOUT", 0.3)
-    async with listening() as (port, address, asked):
+    async with asking() as (port, address, asked):
         silent = await Raw.greeted(address, CLIENT)
         silent.write(HALF)
         busy = await Raw.greeted(address, CLIENT)
