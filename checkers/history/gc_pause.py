@@ -13,6 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+#: whether `gc_frozen` is in force. `gc.get_freeze_count` walks all that is frozen, which takes
+#: longer than to judge a short test: it is asked only where none is
+_in_force = False
+
+
 @contextmanager
 def gc_paused() -> Iterator[None]:
     """Hold the collector off while building what cannot contain cycles."""
@@ -22,7 +27,7 @@ def gc_paused() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if not gc.get_freeze_count():
+            if not _in_force and not gc.get_freeze_count():
                 gc.freeze()
                 gc.unfreeze()  # to the oldest generation
             gc.enable()
@@ -31,12 +36,15 @@ def gc_paused() -> Iterator[None]:
 @contextmanager
 def gc_frozen() -> Iterator[None]:
     """Let the collector pass over all that is there already. Does nothing where a caller has
-    frozen something itself."""
-    if gc.get_freeze_count():
+    frozen something."""
+    global _in_force
+    if _in_force or gc.get_freeze_count():
         yield
         return
+    _in_force = True
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
+        _in_force = False

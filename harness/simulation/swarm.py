@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
+from dynamesis.checkers.history.gc_pause import gc_frozen
 from dynamesis.harness.processes.lifeline import end_with
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
@@ -53,13 +54,12 @@ def seldom_collected() -> Iterator[None]:
     """Have the garbage collector look once in a few schedules, and only at what they made: most
     of what a schedule leaves is freed without it, and looking costs what there is to look at."""
     before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
+    with gc_frozen():
+        gc.set_threshold(*_COLLECT)
+        try:
+            yield
+        finally:
+            gc.set_threshold(*before)
 
 
 @dataclass
