@@ -22,6 +22,7 @@ from dynamesis.checkers.history.gc_pause import gc_frozen
 from dynamesis.harness.processes.lifeline import end_with
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
+from dynamesis.harness.simulation.schedules.strategies import SWARM, Strategy
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 A = TypeVar("A")
@@ -42,10 +43,10 @@ class SeedOutcome:
     seconds: float
 
 
-def play_seed(seed: int, wanted: SwarmScope) -> SeedOutcome:
+def play_seed(seed: int, wanted: SwarmScope, strategy: Strategy = SWARM) -> SeedOutcome:
     """Draws, runs and judges. Raises UsageError where what is wanted cannot be."""
     began = time.process_time()
-    played = play(draw(seed, wanted))
+    played = play(draw(seed, wanted, strategy))
     return SeedOutcome(seed, played, time.process_time() - began)
 
 

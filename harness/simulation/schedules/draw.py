@@ -22,13 +22,13 @@ from dynamesis.harness.simulation.schedules.features import (
     MANY_NODES_SHARE,
     NODES,
     QUORUMS,
-    SHARES,
     WORKLOADS,
     params,
     tuned,
 )
 from dynamesis.harness.simulation.schedules.random_stream import RandomStream
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
+from dynamesis.harness.simulation.schedules.strategies import SWARM, Strategy
 from dynamesis.harness.simulation.schedules.tweaks import draw_tweaks
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
@@ -79,12 +79,14 @@ def _ordered(names: tuple[str, ...], table: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(dict.fromkeys(names), key=lambda name: known.get(name, len(known))))
 
 
-def draw(seed: int, wanted: SwarmScope = SwarmScope()) -> SimulatedSchedule:
+def draw(
+    seed: int, wanted: SwarmScope = SwarmScope(), strategy: Strategy = SWARM
+) -> SimulatedSchedule:
     """The schedule of this seed. Raises UsageError where what is wanted cannot be."""
     rng, problem = Rng(seed).split("swarm"), None
     for attempt in range(_TRIES):
         try:
-            return _draw(seed, RandomStream(rng.split(attempt)), wanted)
+            return _draw(seed, RandomStream(rng.split(attempt)), wanted, strategy)
         except (UsageError, Impossible) as senseless:
             problem = senseless
     raise UsageError(
@@ -93,20 +95,22 @@ def draw(seed: int, wanted: SwarmScope = SwarmScope()) -> SimulatedSchedule:
     )
 
 
-def _draw(seed: int, draws: RandomStream, wanted: SwarmScope) -> SimulatedSchedule:
+def _draw(
+    seed: int, draws: RandomStream, wanted: SwarmScope, strategy: Strategy
+) -> SimulatedSchedule:
     workload = _workload(draws, wanted.workloads)
-    spec = _spec(seed, draws, workload)
+    spec = _spec(seed, draws, workload, strategy)
     options = plan_test(replace(spec, bug=wanted.bug))
     names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if draws.chance(0.1) else ()))
     context = fault_context(options)
     liked = _liked(draws, workload, context) if wanted.nemeses is None else ()
-    faults = draw_faults(draws, context, names, liked, spec.time_limit)
+    faults = draw_faults(draws, context, names, liked, spec.time_limit, strategy)
     if any(param.startswith("weights=") for param in spec.param) and any(
         event.f.endswith("-membership") for event in faults
     ):
         raise Impossible("too few nodes may be left for the weights of the others")
     hasty = any(param.startswith(HASTY) for param in spec.param)
-    tweaks = draw_tweaks(draws, hasty)
+    tweaks = draw_tweaks(draws, hasty, strategy.world)
     return SimulatedSchedule.planned(
         replace(spec, nemesis=None, bug=wanted.bug), options, faults, tweaks
     )
@@ -134,12 +138,12 @@ def _workload(draws: RandomStream, names: tuple[str, ...] | None) -> Workload:
     return found
 
 
-def _spec(seed: int, draws: RandomStream, workload: Workload) -> TestSpec:
+def _spec(seed: int, draws: RandomStream, workload: Workload, strategy: Strategy) -> TestSpec:
     n, r, w = draws.weighted(QUORUMS)
     nodes = max(n, draws.weighted(NODES))
     if crowd := draws.chance(MANY_NODES_SHARE):
         nodes, n, r, w = MANY_NODES, MANY_NODES, 2, 2
-    share = draws.weighted(SHARES)
+    share = draws.weighted(strategy.features)
     option = tuned(draws, workload, share)
     deletes = workload is DELETE or any(each.startswith("deletes=") for each in option)
     crowded = draws.chance(_CROWDED if n > 1 else _CROWDED_ONE_COPY)

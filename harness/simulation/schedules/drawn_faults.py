@@ -8,6 +8,7 @@ from dynamesis.harness.nemesis.faults import FaultValue
 from dynamesis.harness.nemesis.packages import Impossible, Member, Package
 from dynamesis.harness.nemesis.schedule import FaultInterval, events_of
 from dynamesis.harness.simulation.schedules.random_stream import RandomStream
+from dynamesis.harness.simulation.schedules.strategies import Strategy
 from dynamesis.harness.worlds.extensions import outside_nemesis
 
 #: How many faults.
@@ -25,9 +26,8 @@ _ONE_MACHINE, _AGAIN = 0.5, 3
 #: what one brings about may be there only as long. A change of the membership does so more often:
 #: it soon ends by itself, and what it may lose is on its way only as long.
 _CLOSE, _DISTANCE, _INSIDE, _CHANGE_INSIDE = 0.4, 0.25, 0.35, 0.7
-#: How likely each family is in one schedule: one of these shares.
-_FAMILY_SHARES = {0.15: 2, 0.3: 4, 0.45: 2}
-#: Families of which a part of that is enough: few promises rest on clocks, and none on load.
+#: Families of which a part of what is drawn is enough: few promises rest on clocks, and none on
+#: load.
 _RARER = {"clock": 0.5, "load": 0.4, "pause": 0.7}
 
 
@@ -43,10 +43,11 @@ def draw_faults(
     names: tuple[str, ...],
     liked: tuple[str, ...],
     limit: float,
+    strategy: Strategy,
 ) -> tuple[Event, ...]:
     """One to four faults, of some of the families, and some of their members; the first of them of
     those that are `liked`."""
-    chosen = _members(draws, context, names, liked)
+    chosen = _members(draws, context, names, liked, strategy)
     if not chosen:
         return ()
     count = draws.weighted(_FAULTS)
@@ -130,19 +131,23 @@ def _interval(start: float, length: float, member: Member, fault: FaultValue) ->
 
 
 def _members(
-    draws: RandomStream, context: FaultContext, names: tuple[str, ...], liked: tuple[str, ...]
+    draws: RandomStream,
+    context: FaultContext,
+    names: tuple[str, ...],
+    liked: tuple[str, ...],
+    strategy: Strategy,
 ) -> dict[str, list[Member]]:
     """Some members of some packages, by family, each as often as its weight; none for `none`."""
     own = _own(names)
     able = [name for name in names if name == "none" or _able(name, context, own)]
     if not able:
         possible(names, context, own)  # raises Impossible with the reason
-    share = draws.weighted(_FAMILY_SHARES)
+    share = draws.weighted(strategy.families)
     some = [name for name in able if draws.chance(share * _RARER.get(name, 1.0))]
     some = [*(some or [draws.choice(able)]), *liked]
     picked = [name for name in dict.fromkeys(some) if name != "none"]
     families = possible(picked, context, own) if picked else {}
-    members = {family: draws.some(each, 0.5) for family, each in families.items()}
+    members = {family: draws.some(each, strategy.members) for family, each in families.items()}
     return {
         family: [member for member in each for _ in range(member.weight)]
         for family, each in members.items()

@@ -12,6 +12,7 @@ from typing import Any
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.simulation.schedules.random_stream import RandomStream
+from dynamesis.harness.simulation.schedules.strategies import World
 from dynamesis.harness.worlds.simulated.tweaks import POINTS, Tweaks
 
 #: s; least and most that a message, and a batch of a disk, takes
@@ -19,18 +20,22 @@ _LATENCIES = ((0.0002, 0.002), (0.0001, 0.02), (0.001, 0.1), (0.02, 0.03))
 _FSYNCS = ((0.0001, 0.001), (0.001, 0.02), (0.01, 0.15))
 #: how likely each of these differs from the default
 _SPEED, _POINTS, _PRIORITIES = 0.4, 0.3, 0.15
+#: how often priorities change
+_CHANGES = (1, 4)
 #: how likely a point is one of a schedule's, and how often it strikes then
 _POINT, _OFTEN = 0.15, (0.005, 0.2)
 #: ... where a test has few occasions for it
 _SELDOM = {"meta-late": (0.05, 0.8), "hints-late": (0.02, 0.5), "reap-held": (0.02, 0.5)}
 
 
-def draw_tweaks(draws: RandomStream, hasty: bool) -> JsonObject:
+def draw_tweaks(draws: RandomStream, hasty: bool, world: World) -> JsonObject:
     """Fields of Tweaks that are not the default. `hasty`: nodes do not wait long for each other, so
     that the network and the disks are as fast as always."""
     given: JsonObject = {}
-    if hasty:
+    if hasty or world == "steady":
         return given
+    if world == "priorities":
+        return {"priorities": draws.between(*_CHANGES)}
     if draws.chance(_SPEED):
         given["latency"] = list(draws.choice(_LATENCIES))
     if draws.chance(_SPEED):
@@ -39,7 +44,7 @@ def draw_tweaks(draws: RandomStream, hasty: bool) -> JsonObject:
         named = draws.some(tuple(POINTS), _POINT)
         given["points"] = {name: draws.magnitude(*_SELDOM.get(name, _OFTEN)) for name in named}
     if "latency" not in given and draws.chance(_PRIORITIES):
-        given["priorities"] = draws.between(1, 4)
+        given["priorities"] = draws.between(*_CHANGES)
     return given
 
 
