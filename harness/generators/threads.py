@@ -7,7 +7,6 @@ those due now the turn goes round, so that a busy source cannot starve the other
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from operator import is_
 from typing import Generic, TypeVar
 
@@ -103,8 +102,7 @@ def any(*sources: Source) -> Generator:
     return Any(tuple(lift(source) for source in sources))
 
 
-@dataclass(frozen=True)
-class OnThreads(Wrapper):
+class OnThreads(Wrapper, frozen=True):
     keep: Callable[[Thread], bool]
 
     def op(self, ctx: Context) -> Step:
@@ -145,8 +143,7 @@ def nemesis(source: Source, client_source: Source = None) -> Generator:
     return own if client_source is None else any(own, clients(client_source))
 
 
-@dataclass(frozen=True)
-class _Span:
+class _Span(msgspec.Struct, frozen=True):
     """Whether a client thread's number lies in [low, high); high None: no end."""
 
     low: int
@@ -220,12 +217,11 @@ def each_thread(source: Source) -> Generator:
     return EachThread(lift(source))
 
 
-@dataclass(frozen=True)
-class EachProcess:
+class EachProcess(msgspec.Struct, frozen=True):
     """As EachThread, by process: a retired process's copy is dropped with it."""
 
     fresh: Generator
-    gens: dict[int | str, Generator | None] = field(default_factory=dict)
+    gens: dict[int | str, Generator | None] = {}
 
     def op(self, ctx: Context) -> Step:
         result = race(
@@ -262,8 +258,7 @@ def each_process(source: Source) -> Generator:
     return EachProcess(lift(source))
 
 
-@dataclass(frozen=True)
-class Synchronize:
+class Synchronize(msgspec.Struct, frozen=True):
     """Waits until no thread is busy; then it is no more than the generator inside."""
 
     gen: Generator

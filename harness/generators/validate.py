@@ -4,7 +4,6 @@ and friendly-exceptions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import get_args
 
 from dynamesis.checkers.history.op import Op, Type, canonical
@@ -91,8 +90,7 @@ def _not_updated(error: Exception, gen: Generator, ctx: Context, event: Op) -> G
     )
 
 
-@dataclass(frozen=True)
-class Validate(Wrapper):
+class Validate(Wrapper, frozen=True):
     def op(self, ctx: Context) -> Step:
         step = self.gen.op(ctx)
         _refuse(step, self.gen, ctx)
@@ -104,8 +102,7 @@ def validate(source: Source) -> Generator:
     return Validate(lift(source))
 
 
-@dataclass(frozen=True)
-class FriendlyExceptions(Wrapper):
+class FriendlyExceptions(Wrapper, frozen=True):
     def op(self, ctx: Context) -> Step:
         try:
             return super().op(ctx)
@@ -128,8 +125,7 @@ def friendly_exceptions(source: Source) -> Generator:
     return FriendlyExceptions(lift(source))
 
 
-@dataclass(frozen=True)
-class Diagnosed(Wrapper):
+class Diagnosed(Wrapper, frozen=True):
     """`validate` and `friendly_exceptions` in one step: every event of a test passes here."""
 
     def op(self, ctx: Context) -> Step:
