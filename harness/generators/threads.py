@@ -7,7 +7,6 @@ those due now the turn goes round, so that a busy source cannot starve the other
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from operator import is_
 from typing import Generic, TypeVar
 
 import msgspec
@@ -63,18 +62,23 @@ class Any(msgspec.Struct, frozen=True):
 
     def op(self, ctx: Context) -> Step:
         """As `race`, in which all have the same context."""
-        kept, now = list(self.gens), ctx.time
+        gens, now = self.gens, ctx.time
+        #: the successors; None as long as there are none but the generators themselves
+        kept: list[Generator] | None = None
         best: tuple[Op, int, Generator | None] | None = None
         waiting, until = False, None
-        for i in (*range(self.turn, len(kept)), *range(self.turn)):
-            step = kept[i].op(ctx)
-            if step is None:
-                kept[i] = EXHAUSTED
-                continue
-            op, after = step
-            if isinstance(op, Pending):
-                waiting, until = True, earlier(until, op.until)
-                kept[i] = EXHAUSTED if after is None else after
+        for i in (*range(self.turn, len(gens)), *range(self.turn)):
+            step = gens[i].op(ctx)
+            op, after = (None, None) if step is None else step
+            if op is None or isinstance(op, Pending):
+                if op is not None:
+                    waiting = True
+                    if until is None or (op.until is not None and op.until < until):
+                        until = op.until
+                rest = EXHAUSTED if after is None else after
+                if rest is not gens[i]:
+                    kept = list(gens) if kept is None else kept
+                    kept[i] = rest
             elif best is None or op.time < best[0].time:
                 best = op, i, after
                 if op.time <= now:
@@ -82,9 +86,9 @@ class Any(msgspec.Struct, frozen=True):
         if best is None:
             if not waiting:
                 return None
-            same = all(map(is_, kept, self.gens))
-            return Pending(until), self if same else Any(tuple(kept), self.turn)
+            return Pending(until), self if kept is None else Any(tuple(kept), self.turn)
         found, winner, after = best
+        kept = list(gens) if kept is None else kept
         kept[winner] = EXHAUSTED if after is None else after
         return found, Any(tuple(kept), (winner + 1) % len(kept))
 

@@ -80,7 +80,7 @@ class Paced(Wrapper, frozen=True):
             return op, self.around(after)
         due = ctx.time if self.due is None else self.due
         if due > ctx.time:
-            return Pending(due), self.around(self.gen, asked=True)
+            return Pending(due), msgspec.structs.replace(self, asked=True)
         gap, rng = self._gap()
         base = due if ctx.time - due <= _CATCH_UP else ctx.time
         if ctx.time - due > _LATE and op.type == "invoke":
@@ -141,8 +141,8 @@ class TimeLimit(Wrapper, frozen=True):
         op, after = step
         if isinstance(op, Op) and op.time >= cutoff:
             return Pending(cutoff), msgspec.structs.replace(self, cutoff=cutoff)
-        if isinstance(op, Pending):
-            op = Pending(cutoff if op.until is None else min(op.until, cutoff))
+        if isinstance(op, Pending) and (op.until is None or op.until > cutoff):
+            op = Pending(cutoff)
         if self.cutoff is not None:
             return op, self.around(after)
         return op, self.around(after, cutoff=cutoff)

@@ -65,6 +65,25 @@ def _is_held(value: object) -> bool:
     return True
 
 
+def _is_usual(step: object, gen: Generator, ctx: Context) -> bool:
+    """Whether a step is one of those that most are, and right: with a generator of the same kind
+    behind it, a wait, or an operation of a free thread. Of any other `problems` decides."""
+    if type(step) is not tuple or len(step) != 2 or type(step[1]) is not type(gen):
+        return False
+    op = step[0]
+    if type(op) is Pending:
+        return op.until is None or op.until > ctx.time
+    return (
+        type(op) is Op
+        and op.type == "invoke"
+        and op.time >= ctx.time
+        and bool(op.f)
+        and (op.key is None or type(op.key) is str)
+        and (op.value is None or type(op.value) in (int, str))
+        and ctx.thread(op.process) in ctx.free
+    )
+
+
 def _refuse(step: object, gen: Generator, ctx: Context) -> None:
     """Raises GeneratorError with all that is wrong with a step, if anything is."""
     found = problems(step, ctx)
@@ -136,8 +155,11 @@ class Diagnosed(Wrapper, frozen=True):
             raise
         except Exception as error:
             raise _not_asked(error, gen, ctx) from error
-        _refuse(step, gen, ctx)
-        return None if step is None else (step[0], self.around(step[1]))
+        if step is None:
+            return None
+        if not _is_usual(step, gen, ctx):
+            _refuse(step, gen, ctx)
+        return step[0], self.around(step[1])
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         try:
