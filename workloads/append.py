@@ -12,8 +12,8 @@ are read (G1a), and those that were acknowledged and are gone (lost-append).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 
+import msgspec
 from dynamesis.checkers.elle.elle import check_list_append
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
@@ -28,8 +28,7 @@ from dynamesis.workloads.script.script import Script
 Elements = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Own:
+class Own(msgspec.Struct, frozen=True):
     """What a client knows of its list: all that may be in it, the number of appends begun,
     and the completion whose context is newest."""
 
@@ -38,8 +37,7 @@ class Own:
     basis: int | None = None
 
 
-@dataclass(frozen=True)
-class Appending:
+class Appending(msgspec.Struct, frozen=True):
     """`mine`: the key of the list that this client appends to, None for a mere reader;
     `largest`: elements of a list that is no longer appended to."""
 
@@ -48,17 +46,17 @@ class Appending:
     mine: str | None
     appends: float
     largest: int
-    own: Own = field(default=Own())
+    own: Own = Own()
     serial: int = 0
 
     def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script]:
         """Read some list, or append to the client's own."""
-        script = replace(self, own=self._learned(last))
+        script = msgspec.structs.replace(self, own=self._learned(last))
         append, rng = self.rng.chance(self.appends)
         if append and self.mine is not None and len(self.own.elements) < self.largest:
-            return replace(script, rng=rng)._append(process, self.mine)
+            return msgspec.structs.replace(script, rng=rng)._append(process, self.mine)
         key, rng = self.keys.pick(rng)
-        return Op(f="get", key=key), replace(script, rng=rng)
+        return Op(f="get", key=key), msgspec.structs.replace(script, rng=rng)
 
     def _learned(self, last: Op | None) -> Own:
         """A refused append is not in the list, and one in doubt may be. An answer about the
@@ -66,11 +64,11 @@ class Appending:
         if last is None or last.key != self.mine:
             return self.own
         if last.type == "fail" and last.f == "put":
-            return replace(self.own, elements=self.own.elements[:-1])
+            return msgspec.structs.replace(self.own, elements=self.own.elements[:-1])
         stale = last.f == "get" and not self._complete(last)
         if last.type != "ok" or stale:
             return self.own
-        return replace(self.own, basis=last.index)
+        return msgspec.structs.replace(self.own, basis=last.index)
 
     def _complete(self, read: Op) -> bool:
         shown = [elements(s.value) for s in read.siblings or ()]
@@ -86,8 +84,8 @@ class Appending:
             value={"append": number, "list": list(longer)},
             basis=self.own.basis,
         )
-        own = replace(self.own, elements=longer, begun=number)
-        return op, replace(self, own=own, serial=self.serial + 1)
+        own = msgspec.structs.replace(self.own, elements=longer, begun=number)
+        return op, msgspec.structs.replace(self, own=own, serial=self.serial + 1)
 
 
 def elements(value: object) -> Elements:

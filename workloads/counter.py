@@ -11,8 +11,8 @@ later write in doubt did.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 
+import msgspec
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.op import Op
 from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
@@ -52,8 +52,7 @@ def merge(values: Iterable[object]) -> dict[str, Entry]:
     return merged
 
 
-@dataclass(frozen=True)
-class Counting:
+class Counting(msgspec.Struct, frozen=True):
     """`own`: by key the entry that this process's last ok put left; `trying`: the entry of
     the put in flight; `unread`: the share of failed gets upon which is counted all the same."""
 
@@ -62,22 +61,28 @@ class Counting:
     unread: float
     serial: int = 0
     process: int = -1
-    own: Mapping[str, Entry] = field(default_factory=dict)
+    own: Mapping[str, Entry] = {}
     trying: Entry = (0, 0)
 
     def next(self, process: int, last: Op | None, now: int = 0) -> tuple[Op, Script]:
         """Read a counter, and then add to it, or take away from it."""
-        script = self if process == self.process else replace(self, process=process, own={})
+        script = (
+            self
+            if process == self.process
+            else msgspec.structs.replace(self, process=process, own={})
+        )
         if last is not None and last.key is not None:
             if last.f == "get":
                 unread, rng = script.rng.chance(self.unread)
-                script = replace(script, rng=rng)
+                script = msgspec.structs.replace(script, rng=rng)
                 if last.type == "ok" or unread:
                     return script._write(last.key, last)
             elif last.type == "ok":
-                script = replace(script, own={**script.own, last.key: script.trying})
+                script = msgspec.structs.replace(
+                    script, own={**script.own, last.key: script.trying}
+                )
         key, rng = script.keys.pick(script.rng)
-        return Op(f="get", key=key), replace(script, rng=rng)
+        return Op(f="get", key=key), msgspec.structs.replace(script, rng=rng)
 
     def _write(self, key: str, read: Op) -> tuple[Op, Script]:
         """On a failed read nothing is known but the own entry, and the write is blind."""
@@ -90,7 +95,7 @@ class Counting:
         value = {"delta": -amount if down else amount, "counts": counts}
         basis = read.index if read.type == "ok" else None
         op = Op(f="put", key=key, id=f"{self.process}.{self.serial}", value=value, basis=basis)
-        return op, replace(self, rng=rng, serial=self.serial + 1, trying=mine)
+        return op, msgspec.structs.replace(self, rng=rng, serial=self.serial + 1, trying=mine)
 
 
 def _script(load: Load) -> Script:

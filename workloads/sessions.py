@@ -12,8 +12,8 @@ before any repair has run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
@@ -22,15 +22,14 @@ from dynamesis.workloads.script.modification import SeenValues
 from dynamesis.workloads.script.script import Script
 
 
-@dataclass(frozen=True)
-class SessionScript:
+class SessionScript(msgspec.Struct, frozen=True):
     """`reads`: gets after each put. `bases`: by key the newest completion whose context
     this client has. `left`: gets still to come of `key`."""
 
     rng: Rng
     keys: Weighted[str]
     reads: int
-    bases: Mapping[str, int] = field(default_factory=dict)
+    bases: Mapping[str, int] = {}
     key: str | None = None
     left: int = 0
     serial: int = 0
@@ -39,9 +38,11 @@ class SessionScript:
         """Read the key that was written, or write another one."""
         script = self
         if last is not None and last.type == "ok" and last.key is not None:
-            script = replace(self, bases={**self.bases, last.key: last.index})
+            script = msgspec.structs.replace(self, bases={**self.bases, last.key: last.index})
         if script.left and script.key is not None:
-            return Op(f="get", key=script.key), replace(script, left=script.left - 1)
+            return Op(f="get", key=script.key), msgspec.structs.replace(
+                script, left=script.left - 1
+            )
         return script._write(process)
 
     def _write(self, process: int) -> tuple[Op, Script]:
@@ -54,7 +55,9 @@ class SessionScript:
             value=number,
             basis=self.bases.get(key),
         )
-        rest = replace(self, rng=rng, key=key, left=self.reads, serial=self.serial + 1)
+        rest = msgspec.structs.replace(
+            self, rng=rng, key=key, left=self.reads, serial=self.serial + 1
+        )
         return op, rest
 
 

@@ -40,8 +40,8 @@ from typing import Self, TypeVar
 
 from dynamesis.cluster.client.resolvers import Merge, highest, latest, union
 from dynamesis.cluster.client.routing import BACKOFF, ClientDriven, Endpoint, Route, ServerDriven
-from dynamesis.cluster.client.validation import addresses as checked_addresses
 from dynamesis.cluster.client.validation import (
+    DEFAULTS,
     checked,
     duration,
     key_bytes,
@@ -49,6 +49,7 @@ from dynamesis.cluster.client.validation import (
     some_text,
     whole,
 )
+from dynamesis.cluster.client.validation import addresses as checked_addresses
 from dynamesis.cluster.core.protocol.errors import ERRORS
 from dynamesis.cluster.core.protocol.messages import QuorumInfo, RequestOptions, Version
 from dynamesis.cluster.net.connection import Connect, Connection, GetResult, PutResult
@@ -95,7 +96,6 @@ _READ_ELSEWHERE = _ELSEWHERE | {"disconnected", "forward-lost"}
 _ON_THE_WAY = 1.0
 
 T = TypeVar("T")
-_DEFAULTS = RequestOptions()
 
 
 class Client:
@@ -147,7 +147,7 @@ class Client:
         for endpoint in self._endpoints:
             endpoint.close()
 
-    async def get(self, key: bytes | str, *, options: RequestOptions = _DEFAULTS) -> GetResult:
+    async def get(self, key: bytes | str, *, options: RequestOptions = DEFAULTS) -> GetResult:
         """Every current version of `key`, tombstones included; () if there is none. Raises
         DynamoError."""
         name = key_bytes(key)
@@ -162,7 +162,7 @@ class Client:
         value: bytes,
         *,
         context: bytes = b"",
-        options: RequestOptions = _DEFAULTS,
+        options: RequestOptions = DEFAULTS,
         request: str | None = None,
         again: bool = False,
     ) -> PutResult:
@@ -177,7 +177,7 @@ class Client:
         key: bytes | str,
         *,
         context: bytes = b"",
-        options: RequestOptions = _DEFAULTS,
+        options: RequestOptions = DEFAULTS,
         note: bytes = b"",
         request: str | None = None,
         again: bool = False,
@@ -193,7 +193,7 @@ class Client:
         merge: Merge,
         change: Callable[[bytes], bytes] | None = None,
         *,
-        options: RequestOptions = _DEFAULTS,
+        options: RequestOptions = DEFAULTS,
     ) -> PutResult:
         """Read, merge, change, write: the value that `merge` makes of all siblings (none, if
         the key is new; look at `deleted`), as `change` leaves it, replaces them. What others

@@ -43,6 +43,8 @@ def some_text(name: str, value: object) -> str:
     raise _wrong(name, "str", value)
 
 
+#: what a request asks for that asks for nothing
+DEFAULTS = RequestOptions()
 #: worked out once: that costs more than to check a request
 _FIELDS = msgspec.structs.fields(RequestOptions)
 
@@ -51,6 +53,14 @@ def checked(options: object) -> RequestOptions:
     """RequestOptions whose fields are of the right types. Raises BadRequest."""
     if not isinstance(options, RequestOptions):
         raise _wrong("options", "dynamesis.cluster.client.client.RequestOptions", options)
+    if options is DEFAULTS:
+        return options
+    try:
+        msgspec.convert(msgspec.structs.astuple(options), RequestOptions)
+    except msgspec.ValidationError:
+        pass  # which field it is, and how it is called, is found one by one
+    else:
+        return options
     for field in _FIELDS:
         given = getattr(options, field.name)
         if given is field.default:

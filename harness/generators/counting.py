@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import Context, Generator, Pending, Step
 from dynamesis.harness.generators.rng import Rng
@@ -11,8 +10,7 @@ from dynamesis.harness.generators.sources import Exhausted, Source, lift
 from dynamesis.harness.generators.wrapper import Wrapper
 
 
-@dataclass(frozen=True)
-class Limit(Wrapper):
+class Limit(Wrapper, frozen=True):
     remaining: int
 
     def op(self, ctx: Context) -> Step:
@@ -36,8 +34,7 @@ def once(source: Source) -> Generator:
     return limit(1, source)
 
 
-@dataclass(frozen=True)
-class Repeat(Wrapper):
+class Repeat(Wrapper, frozen=True):
     def op(self, ctx: Context) -> Step:
         step = self.gen.op(ctx)
         if step is None:
@@ -53,8 +50,7 @@ def repeat(source: Source, n: int | None = None) -> Generator:
     return endless if n is None else Limit(endless, n)
 
 
-@dataclass(frozen=True)
-class CycleGenerator(Wrapper):
+class CycleGenerator(Wrapper, frozen=True):
     first: Generator
 
     def op(self, ctx: Context) -> Step:
@@ -62,11 +58,11 @@ class CycleGenerator(Wrapper):
         if step is None:
             return None
         op, after = step
-        return op, replace(self, gen=self.first if after is None else after)
+        return op, msgspec.structs.replace(self, gen=self.first if after is None else after)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         after = self.gen.update(ctx, event)
-        return replace(self, gen=self.first if after is None else after)
+        return msgspec.structs.replace(self, gen=self.first if after is None else after)
 
 
 def cycle(source: Source) -> Generator:
@@ -75,8 +71,7 @@ def cycle(source: Source) -> Generator:
     return CycleGenerator(gen, gen)
 
 
-@dataclass(frozen=True)
-class ProcessLimit(Wrapper):
+class ProcessLimit(Wrapper, frozen=True):
     remaining: int
     seen: frozenset[int | str] = frozenset()
 
@@ -97,8 +92,7 @@ def process_limit(n: int, source: Source) -> Generator:
     return ProcessLimit(lift(source), n)
 
 
-@dataclass(frozen=True)
-class UntilOk(Wrapper):
+class UntilOk(Wrapper, frozen=True):
     done: bool = False
     in_flight: frozenset[int | str] = frozenset()
 
@@ -110,16 +104,16 @@ class UntilOk(Wrapper):
         if isinstance(op, Pending):
             return op, self.around(after)
         rest = Exhausted() if after is None else after
-        return op, replace(self, gen=rest, in_flight=self.in_flight | {op.process})
+        return op, msgspec.structs.replace(self, gen=rest, in_flight=self.in_flight | {op.process})
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         after = self.gen.update(ctx, event)
         gen = Exhausted() if after is None else after
         if event.type == "invoke" or event.process not in self.in_flight:
-            return replace(self, gen=gen)
+            return msgspec.structs.replace(self, gen=gen)
         in_flight = self.in_flight - {event.process}
         done = self.done or event.type == "ok"
-        return replace(self, gen=gen, in_flight=in_flight, done=done)
+        return msgspec.structs.replace(self, gen=gen, in_flight=in_flight, done=done)
 
 
 def until_ok(source: Source) -> Generator:
@@ -127,8 +121,7 @@ def until_ok(source: Source) -> Generator:
     return UntilOk(lift(source))
 
 
-@dataclass(frozen=True)
-class FlipFlop:
+class FlipFlop(msgspec.Struct, frozen=True):
     """`gens[0]` is the next to speak."""
 
     gens: tuple[Generator, Generator]
@@ -152,8 +145,7 @@ def flip_flop(a: Source, b: Source) -> Generator:
     return FlipFlop((lift(a), lift(b)))
 
 
-@dataclass(frozen=True)
-class Mix:
+class Mix(msgspec.Struct, frozen=True):
     """`turn` is the generator that speaks next, drawn when the last one had spoken."""
 
     gens: tuple[Generator, ...]
@@ -167,14 +159,14 @@ class Mix:
             if step is not None:
                 op, after = step
                 if isinstance(op, Pending):
-                    return op, replace(mix, gens=mix._with(after or Exhausted()))
+                    return op, msgspec.structs.replace(mix, gens=mix._with(after or Exhausted()))
                 return op, mix._drawn(mix._with(after), mix.rng)
             mix = mix._drawn(mix._with(None), mix.rng)
         return None
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         gens = tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens)
-        return replace(self, gens=gens)
+        return msgspec.structs.replace(self, gens=gens)
 
     def _with(self, after: Generator | None) -> tuple[Generator, ...]:
         middle = () if after is None else (after,)

@@ -9,16 +9,13 @@ out without a context.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
-from dynamesis.harness.generators.successor import successor
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """One operation.
 
     at: ns after the load began
@@ -34,23 +31,22 @@ class Given:
     basis: int | None = None
 
 
-@dataclass(frozen=True)
-class GivenOperations:
+class GivenOperations(msgspec.Struct, frozen=True):
     """A generator of `items`. `left`: the numbers of those that have not begun, by their time;
     `doing`: the number of what each process does; `done`: the index of the completion of each
     that was ok; `start`: when the first was asked for, ns."""
 
     items: tuple[Given, ...]
     left: tuple[int, ...]
-    doing: Mapping[int | str, int] = field(default_factory=dict)
-    done: Mapping[int, int] = field(default_factory=dict)
+    doing: Mapping[int | str, int] = {}
+    done: Mapping[int, int] = {}
     start: int | None = None
 
     def op(self, ctx: Context) -> Step:
         if not self.left:
             return None
         start = ctx.time if self.start is None else self.start
-        begun = self if self.start is not None else successor(self, start=start)
+        begun = self if self.start is not None else msgspec.structs.replace(self, start=start)
         held: set[int] = set()
         for number in self.left:
             item = self.items[number]
@@ -70,7 +66,7 @@ class GivenOperations:
             item.op, type="invoke", index=-1, time=ctx.time, process=process, basis=basis
         )
         left = tuple([each for each in self.left if each != number])
-        return op, successor(self, left=left, doing={**self.doing, process: number})
+        return op, msgspec.structs.replace(self, left=left, doing={**self.doing, process: number})
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         if event.type == "invoke" or event.process not in self.doing:
@@ -78,7 +74,7 @@ class GivenOperations:
         doing = dict(self.doing)
         number = doing.pop(event.process)
         done = {**self.done, number: event.index} if event.type == "ok" else self.done
-        return successor(self, doing=doing, done=done)
+        return msgspec.structs.replace(self, doing=doing, done=done)
 
 
 def given(items: Iterable[Given]) -> Generator:

@@ -73,6 +73,8 @@ class Rng(msgspec.Struct, frozen=True):
 
     def chance(self, probability: float) -> tuple[bool, Rng]:
         """True with this probability."""
+        if not 0 < probability < 1:  # as many chances are; the stream advances all the same
+            return probability >= 1, Rng((self.state + _GAMMA) & _MASK)
         value, rng = self.next()
         return (value >> 11) / (1 << 53) < probability, rng
 

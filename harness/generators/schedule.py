@@ -46,15 +46,17 @@ class Workers(msgspec.Struct, frozen=True):
 
     def context(self, time: int) -> Context:
         """What a generator may know at `time` ns."""
-        return Context(time, self.free, self._cast)
+        return Context(time, self.free, self.processes)  # type: ignore[arg-type]  # a Cast
 
     def invoked(self, op: Op) -> Workers:
         """The thread of op.process is busy. Raises ValueError when it was so already."""
-        thread = self.thread(op)
-        if thread not in self.free:
+        thread, free = self.thread(op), self.free
+        if thread not in free:
             raise ValueError(f"process {op.process!r} is busy: {op}")
-        at = self.free.index(thread)
-        free = (*self.free[:at], *self.free[at + 1 :])
+        if free[0] == thread:  # as nearly always: the one that was free longest
+            return Workers(self.concurrency, free[1:], self.processes)
+        at = free.index(thread)
+        free = (*free[:at], *free[at + 1 :])
         return Workers(self.concurrency, free, self.processes)
 
     def completed(self, op: Op) -> Workers:

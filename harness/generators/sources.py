@@ -7,9 +7,9 @@ Anything that yields operations is a Source: an Op (emitted once), a list or tup
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step, assign
 from dynamesis.harness.generators.rng import Rng
@@ -17,8 +17,7 @@ from dynamesis.harness.generators.rng import Rng
 Source: TypeAlias = "Generator | Op | Sequence[Source] | None"
 
 
-@dataclass(frozen=True)
-class One:
+class One(msgspec.Struct, frozen=True):
     """One operation, once."""
 
     template: Op
@@ -33,8 +32,7 @@ class One:
         return self
 
 
-@dataclass(frozen=True)
-class Concat:
+class Concat(msgspec.Struct, frozen=True):
     """The items from number `at` on, each after the one before is exhausted. `current` is
     what is left of item `at`. Only it gets events."""
 
@@ -65,8 +63,7 @@ class Concat:
         return Concat(self.items, at, self.items[at]) if at < len(self.items) else None
 
 
-@dataclass(frozen=True)
-class Exhausted:
+class Exhausted(msgspec.Struct, frozen=True):
     """Nothing, from the start."""
 
     def op(self, ctx: Context) -> Step:
@@ -107,8 +104,7 @@ def log(message: str) -> Generator:
     return One(Op(type="info", process="harness", f="log", value=message))
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(msgspec.Struct, frozen=True):
     """Operations without end, each drawn anew."""
 
     rng: Rng
@@ -120,7 +116,7 @@ class Draw:
         template, rng = self.make(self.rng)
         assigned = assign(template, ctx)
         if isinstance(assigned, Op):
-            return assigned, replace(self, rng=rng)
+            return assigned, msgspec.structs.replace(self, rng=rng)
         return assigned or PENDING, self
 
     def update(self, ctx: Context, event: Op) -> Generator | None:

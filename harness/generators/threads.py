@@ -7,8 +7,6 @@ those due now the turn goes round, so that a busy source cannot starve the other
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from operator import is_
 from typing import Generic, TypeVar
 
 import msgspec
@@ -64,18 +62,23 @@ class Any(msgspec.Struct, frozen=True):
 
     def op(self, ctx: Context) -> Step:
         """As `race`, in which all have the same context."""
-        kept, now = list(self.gens), ctx.time
+        gens, now = self.gens, ctx.time
+        #: the successors; None as long as there are none but the generators themselves
+        kept: list[Generator] | None = None
         best: tuple[Op, int, Generator | None] | None = None
         waiting, until = False, None
-        for i in (*range(self.turn, len(kept)), *range(self.turn)):
-            step = kept[i].op(ctx)
-            if step is None:
-                kept[i] = EXHAUSTED
-                continue
-            op, after = step
-            if isinstance(op, Pending):
-                waiting, until = True, earlier(until, op.until)
-                kept[i] = EXHAUSTED if after is None else after
+        for i in (*range(self.turn, len(gens)), *range(self.turn)):
+            step = gens[i].op(ctx)
+            op, after = (None, None) if step is None else step
+            if op is None or isinstance(op, Pending):
+                if op is not None:
+                    waiting = True
+                    if until is None or (op.until is not None and op.until < until):
+                        until = op.until
+                rest = EXHAUSTED if after is None else after
+                if rest is not gens[i]:
+                    kept = list(gens) if kept is None else kept
+                    kept[i] = rest
             elif best is None or op.time < best[0].time:
                 best = op, i, after
                 if op.time <= now:
@@ -83,9 +86,9 @@ class Any(msgspec.Struct, frozen=True):
         if best is None:
             if not waiting:
                 return None
-            same = all(map(is_, kept, self.gens))
-            return Pending(until), self if same else Any(tuple(kept), self.turn)
+            return Pending(until), self if kept is None else Any(tuple(kept), self.turn)
         found, winner, after = best
+        kept = list(gens) if kept is None else kept
         kept[winner] = EXHAUSTED if after is None else after
         return found, Any(tuple(kept), (winner + 1) % len(kept))
 
@@ -103,8 +106,7 @@ def any(*sources: Source) -> Generator:
     return Any(tuple(lift(source) for source in sources))
 
 
-@dataclass(frozen=True)
-class OnThreads(Wrapper):
+class OnThreads(Wrapper, frozen=True):
     keep: Callable[[Thread], bool]
 
     def op(self, ctx: Context) -> Step:
@@ -145,8 +147,7 @@ def nemesis(source: Source, client_source: Source = None) -> Generator:
     return own if client_source is None else any(own, clients(client_source))
 
 
-@dataclass(frozen=True)
-class _Span:
+class _Span(msgspec.Struct, frozen=True):
     """Whether a client thread's number lies in [low, high); high None: no end."""
 
     low: int
@@ -220,12 +221,11 @@ def each_thread(source: Source) -> Generator:
     return EachThread(lift(source))
 
 
-@dataclass(frozen=True)
-class EachProcess:
+class EachProcess(msgspec.Struct, frozen=True):
     """As EachThread, by process: a retired process's copy is dropped with it."""
 
     fresh: Generator
-    gens: dict[int | str, Generator | None] = field(default_factory=dict)
+    gens: dict[int | str, Generator | None] = {}
 
     def op(self, ctx: Context) -> Step:
         result = race(
@@ -262,8 +262,7 @@ def each_process(source: Source) -> Generator:
     return EachProcess(lift(source))
 
 
-@dataclass(frozen=True)
-class Synchronize:
+class Synchronize(msgspec.Struct, frozen=True):
     """Waits until no thread is busy; then it is no more than the generator inside."""
 
     gen: Generator

@@ -7,7 +7,6 @@ asked, and what remembers it is the successor that comes with the Pending.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -15,7 +14,6 @@ from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
 from dynamesis.harness.generators.rng import Rng
 from dynamesis.harness.generators.sources import Exhausted, Source, lift
-from dynamesis.harness.generators.successor import successor
 from dynamesis.harness.generators.wrapper import Wrapper
 
 #: Lateness up to this (ns) is made up for, so that slow wake-ups do not lower a rate; what
@@ -32,8 +30,7 @@ def ns(seconds: float) -> int:
     return round(seconds * 1_000_000_000)
 
 
-@dataclass(frozen=True)
-class Sleep:
+class Sleep(msgspec.Struct, frozen=True):
     """Waits `duration` from when it is first asked with a thread free; then until `end`."""
 
     duration: int
@@ -43,7 +40,7 @@ class Sleep:
         if self.end is None and not ctx.free:
             return PENDING, self
         end = ctx.time + self.duration if self.end is None else self.end
-        return None if ctx.time >= end else (Pending(end), successor(self, end=end))
+        return None if ctx.time >= end else (Pending(end), msgspec.structs.replace(self, end=end))
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         return self
@@ -60,8 +57,7 @@ Gap = Literal["fixed", "uniform", "exponential", "clumped"]
 _TOGETHER = 0.6
 
 
-@dataclass(frozen=True)
-class Paced(Wrapper):
+class Paced(Wrapper, frozen=True):
     """The next operation not before `due`; the gaps have a mean of `mean` ns. `asked`: whether
     the generator inside had one already as it is now, so that it need not be asked before;
     `endless`: whether it has one at any time, for any thread that is free."""
@@ -84,7 +80,7 @@ class Paced(Wrapper):
             return op, self.around(after)
         due = ctx.time if self.due is None else self.due
         if due > ctx.time:
-            return Pending(due), self.around(self.gen, asked=True)
+            return Pending(due), msgspec.structs.replace(self, asked=True)
         gap, rng = self._gap()
         base = due if ctx.time - due <= _CATCH_UP else ctx.time
         if ctx.time - due > _LATE and op.type == "invoke":
@@ -133,8 +129,7 @@ def delay(seconds: float, source: Source) -> Generator:
     return Paced(lift(source), ns(seconds), "fixed", Rng(0))
 
 
-@dataclass(frozen=True)
-class TimeLimit(Wrapper):
+class TimeLimit(Wrapper, frozen=True):
     limit: int
     cutoff: int | None = None
 
@@ -145,9 +140,9 @@ class TimeLimit(Wrapper):
             return None
         op, after = step
         if isinstance(op, Op) and op.time >= cutoff:
-            return Pending(cutoff), successor(self, cutoff=cutoff)
-        if isinstance(op, Pending):
-            op = Pending(cutoff if op.until is None else min(op.until, cutoff))
+            return Pending(cutoff), msgspec.structs.replace(self, cutoff=cutoff)
+        if isinstance(op, Pending) and (op.until is None or op.until > cutoff):
+            op = Pending(cutoff)
         if self.cutoff is not None:
             return op, self.around(after)
         return op, self.around(after, cutoff=cutoff)
@@ -158,8 +153,7 @@ def time_limit(seconds: float, source: Source) -> Generator:
     return TimeLimit(lift(source), ns(seconds))
 
 
-@dataclass(frozen=True)
-class CycleTimes:
+class CycleTimes(msgspec.Struct, frozen=True):
     """Generator i speaks while the time since `start`, modulo the whole period, lies
     between ends[i - 1] and ends[i]."""
 
@@ -177,15 +171,15 @@ class CycleTimes:
             return None
         op, after = step
         if isinstance(op, Op) and op.time >= change:
-            return Pending(change), successor(self, start=start)
+            return Pending(change), msgspec.structs.replace(self, start=start)
         if isinstance(op, Pending):
             op = Pending(change if op.until is None else min(op.until, change))
         gens = (*self.gens[:turn], after or Exhausted(), *self.gens[turn + 1 :])
-        return op, successor(self, gens=gens, start=start)
+        return op, msgspec.structs.replace(self, gens=gens, start=start)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         gens = tuple(gen.update(ctx, event) or Exhausted() for gen in self.gens)
-        return successor(self, gens=gens)
+        return msgspec.structs.replace(self, gens=gens)
 
 
 def cycle_times(*turns: tuple[float, Source]) -> Generator:

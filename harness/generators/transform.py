@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 from dynamesis.checkers.history.op import Op
@@ -12,8 +11,7 @@ from dynamesis.harness.generators.sources import Source, lift
 from dynamesis.harness.generators.wrapper import Wrapper
 
 
-@dataclass(frozen=True)
-class Map(Wrapper):
+class Map(Wrapper, frozen=True):
     change: Callable[[Op], Op]
 
     def op(self, ctx: Context) -> Step:
@@ -29,8 +27,7 @@ def map(change: Callable[[Op], Op], source: Source) -> Generator:
     return Map(lift(source), change)
 
 
-@dataclass(frozen=True)
-class _Rename:
+class _Rename(msgspec.Struct, frozen=True):
     names: Mapping[str, str]
 
     def __call__(self, op: Op) -> Op:
@@ -42,8 +39,7 @@ def f_map(names: Mapping[str, str], source: Source) -> Generator:
     return map(_Rename(dict(names)), source)
 
 
-@dataclass(frozen=True)
-class Filter(Wrapper):
+class Filter(Wrapper, frozen=True):
     keep: Callable[[Op], bool]
 
     def op(self, ctx: Context) -> Step:
@@ -64,8 +60,7 @@ def filter(keep: Callable[[Op], bool], source: Source) -> Generator:
     return Filter(lift(source), keep)
 
 
-@dataclass(frozen=True)
-class Trace(Wrapper):
+class Trace(Wrapper, frozen=True):
     label: str
     write: Callable[[str], None]
 

@@ -4,7 +4,6 @@ and friendly-exceptions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import get_args
 
 from dynamesis.checkers.history.op import Op, Type, canonical
@@ -66,6 +65,25 @@ def _is_held(value: object) -> bool:
     return True
 
 
+def _is_usual(step: object, gen: Generator, ctx: Context) -> bool:
+    """Whether a step is one of those that most are, and right: with a generator of the same kind
+    behind it, a wait, or an operation of a free thread. Of any other `problems` decides."""
+    if type(step) is not tuple or len(step) != 2 or type(step[1]) is not type(gen):
+        return False
+    op = step[0]
+    if type(op) is Pending:
+        return op.until is None or op.until > ctx.time
+    return (
+        type(op) is Op
+        and op.type == "invoke"
+        and op.time >= ctx.time
+        and bool(op.f)
+        and (op.key is None or type(op.key) is str)
+        and (op.value is None or type(op.value) in (int, str))
+        and ctx.thread(op.process) in ctx.free
+    )
+
+
 def _refuse(step: object, gen: Generator, ctx: Context) -> None:
     """Raises GeneratorError with all that is wrong with a step, if anything is."""
     found = problems(step, ctx)
@@ -91,8 +109,7 @@ def _not_updated(error: Exception, gen: Generator, ctx: Context, event: Op) -> G
     )
 
 
-@dataclass(frozen=True)
-class Validate(Wrapper):
+class Validate(Wrapper, frozen=True):
     def op(self, ctx: Context) -> Step:
         step = self.gen.op(ctx)
         _refuse(step, self.gen, ctx)
@@ -104,8 +121,7 @@ def validate(source: Source) -> Generator:
     return Validate(lift(source))
 
 
-@dataclass(frozen=True)
-class FriendlyExceptions(Wrapper):
+class FriendlyExceptions(Wrapper, frozen=True):
     def op(self, ctx: Context) -> Step:
         try:
             return super().op(ctx)
@@ -128,8 +144,7 @@ def friendly_exceptions(source: Source) -> Generator:
     return FriendlyExceptions(lift(source))
 
 
-@dataclass(frozen=True)
-class Diagnosed(Wrapper):
+class Diagnosed(Wrapper, frozen=True):
     """`validate` and `friendly_exceptions` in one step: every event of a test passes here."""
 
     def op(self, ctx: Context) -> Step:
@@ -140,8 +155,11 @@ class Diagnosed(Wrapper):
             raise
         except Exception as error:
             raise _not_asked(error, gen, ctx) from error
-        _refuse(step, gen, ctx)
-        return None if step is None else (step[0], self.around(step[1]))
+        if step is None:
+            return None
+        if not _is_usual(step, gen, ctx):
+            _refuse(step, gen, ctx)
+        return step[0], self.around(step[1])
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         try:

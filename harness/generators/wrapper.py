@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import Context, Generator, Step
-from dynamesis.harness.generators.successor import successor
 
 
-@dataclass(frozen=True)
-class Wrapper:
+class Wrapper(msgspec.Struct, frozen=True):
     """Holds `gen`; exhausted when that is. Subclasses define in `op` what they change."""
 
     gen: Generator
@@ -28,10 +26,5 @@ class Wrapper:
         if after is None:
             return None
         if changes:
-            return successor(self, gen=after, **changes)
-        if after is self.gen:
-            return self
-        made = object.__new__(type(self))  # a successor in fewer steps: most steps end here
-        made.__dict__.update(self.__dict__)
-        made.__dict__["gen"] = after
-        return made
+            return msgspec.structs.replace(self, gen=after, **changes)
+        return self if after is self.gen else msgspec.structs.replace(self, gen=after)

@@ -44,6 +44,18 @@ class Proof:
 Look = Callable[[], Awaitable[Proof]]
 
 
+@dataclass(frozen=True)
+class LookAfter:
+    """A Look at what a task brings about: until that has ended, there is no effect to see, and no
+    node need be asked again and again."""
+
+    task: asyncio.Task[None]
+    look: Look
+
+    async def __call__(self) -> Proof:
+        return await self.look()
+
+
 class FaultHandler(Protocol[F]):
     """Injects and lifts the faults of a family, each with a number. Faults may overlap: lifting
     one leaves what another still does."""
@@ -111,14 +123,18 @@ class FaultWatch:
         """Whether the fault has ended by itself, which is all that its proof `seen` had to show."""
         return self.over and self.seen.over
 
+    def _too_early(self) -> bool:
+        return isinstance(self.look, LookAfter) and not self.look.task.done()
+
     async def _watch(self) -> Proof:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while True:
             last = self.lifted.is_set()
-            proof = self.seen = await self.look()
+            if last or not self._too_early():
+                self.seen = await self.look()
             late = asyncio.get_running_loop().time() > deadline
-            if last or proof.complete or (late and proof.bit):
-                return proof
+            if last or self.seen.complete or (late and self.seen.bit):
+                return self.seen
             # not wait_for, which takes one step of the loop more on Python 3.11 than on later ones
             with suppress(TimeoutError):
                 async with asyncio.timeout(5 * _EVERY if late else _EVERY):

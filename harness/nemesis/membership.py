@@ -15,11 +15,11 @@ proof, and the node is stopped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 
 from dynamesis.checkers.history.op import JsonObject
-from dynamesis.harness.nemesis.fault_handler import Look, Proof
+from dynamesis.harness.nemesis.fault_handler import Look, LookAfter, Proof
 from dynamesis.harness.nemesis.faults import MembershipChange, MembershipFault
 from dynamesis.harness.nemesis.packages import NEWCOMERS
 from dynamesis.harness.processes.patience import Patience
@@ -246,17 +246,14 @@ class MembershipFaults:
 
     async def _agreed(self, came: list[str], went: list[str]) -> bool:
         """Whether all nodes that stay have settled on one layout of this kind."""
-        views = await self._views()
-        staying = [views[node] for node in views if self._stays(node)]
-        versions = [view.version for view in staying if view is not None]
-        return bool(staying) and all(
-            view is not None
-            and view.settled
-            and view.version == versions[0]
-            and all(view.owned.get(node) for node in came if self._stays(node))
-            and not set(went) & set(view.members)
-            for view in staying
-        )
+        staying = [node for node in self._observed.nodes if self._stays(node)]
+        came = [node for node in came if self._stays(node)]
+        # while the first of them still changes, the others need not be asked
+        for nodes in (staying[:1], staying):
+            views = (await self._views(nodes)).values()
+            if not all(view is not None and _has_settled(view, came, went) for view in views):
+                return False
+        return len({view.version for view in views if view is not None}) == 1
 
     async def _is_done_with(self, node: str) -> bool:
         """Whether a leaver holds nothing any more, and another node knows that."""
@@ -267,10 +264,10 @@ class MembershipFaults:
         others = (view for other, view in views.items() if other != node)
         return any(view is not None and node not in view.former for view in others)
 
-    async def _views(self) -> dict[str, MembershipView | None]:
-        """The membership as each node sees it; None where it does not answer."""
-        nodes = self._observed.nodes
-        answers = await asyncio.gather(*map(self._observed.status, nodes))
+    async def _views(self, nodes: Sequence[str] | None = None) -> dict[str, MembershipView | None]:
+        """The membership as each node sees it, or each of these; None where it does not answer."""
+        nodes = self._observed.nodes if nodes is None else nodes
+        answers = await self._observed.statuses(nodes)
         return {
             node: None if answer is None else answer.membership
             for node, answer in zip(nodes, answers, strict=True)
@@ -295,7 +292,16 @@ class MembershipFaults:
                 return Proof(grown, grown, {**detail, "retired": leaves}, over=True)
             return Proof(grown, grown, {**detail, "back": dict(back)}, over=True)
 
-        return look
+        return LookAfter(change, look)
+
+
+def _has_settled(view: MembershipView, came: Collection[str], went: Collection[str]) -> bool:
+    """Whether a node knows of a settled layout with and without these nodes."""
+    return (
+        view.settled
+        and all(view.owned.get(node) for node in came)
+        and not {*went} & {*view.members}
+    )
 
 
 def _first_half(change: MembershipChange, members: set[str]) -> MembershipChange:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
 from dynamesis.harness.generators.rng import Rng
-from dynamesis.harness.generators.successor import successor
 from dynamesis.harness.nemesis.catalogue import possible
 from dynamesis.harness.nemesis.faults import (
     AimedFault,
@@ -27,7 +26,7 @@ from dynamesis.harness.nemesis.faults import (
     WipeFault,
 )
 from dynamesis.harness.nemesis.packages import NEWCOMERS, FaultContext, Member, Package
-from msgspec import structs
+from msgspec import Struct, structs
 
 NEMESIS = "nemesis"
 #: A test is at most so many units of time long; ainterval three make a fault and its pause.
@@ -159,8 +158,7 @@ def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(sorted(events, key=lambda event: event.at))
 
 
-@dataclass(frozen=True)
-class FaultTimeline:
+class FaultTimeline(Struct, frozen=True):
     """A generator of these events, none before its time. `start`: when it was first asked,
     ns. What the nemesis is too busy for in time comes as soon as it is free."""
 
@@ -172,13 +170,13 @@ class FaultTimeline:
             return None
         start = ctx.time if self.start is None else self.start
         event, due = self.events[0], start + self.events[0].at * 1_000_000
-        begun = self if self.start is not None else successor(self, start=start)
+        begun = self if self.start is not None else structs.replace(self, start=start)
         if due > ctx.time:
             return Pending(due), begun
         if NEMESIS not in ctx.free:
             return PENDING, begun
         op = Op(type="invoke", time=ctx.time, process=NEMESIS, f=event.f, value=event.action)
-        return op, successor(begun, events=self.events[1:])
+        return op, structs.replace(begun, events=self.events[1:])
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         return self

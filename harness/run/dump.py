@@ -47,7 +47,9 @@ async def dump_all(
     answered: what no node holds, in a record or a hint, is nowhere. Returns what it found.
     `prompt` is as in `node_answers`; `compared`: whether replicas compare what they hold, so that
     the copies of all keys agree."""
-    hints, every = await _dumps(nodes, dumps, prompt), await _dumps(nodes, dumps, prompt)
+    hints = await _dumps(nodes, dumps, prompt)
+    # where all nodes answer without a wait, nothing can have moved meanwhile
+    every = hints if prompt else await _dumps(nodes, dumps, prompt)
     objects = {node: _of_clients(rows) for node, rows in every.items()}
     held = {node: _joined(_of_clients(hints[node]), objects[node]) for node in nodes}
     for key in sorted(set(keys).union(*(rows or () for rows in held.values()))):

@@ -20,8 +20,10 @@ EXTRA_KEYS = "extra-keys"
 #: keys of which the contents are shown
 _SHOWN = 10
 
-#: what one node holds of a key: the target of a hint, "" for its own copy; digests of the versions
-Content = dict[str, list[str]]
+#: a version: its bytes; None for a tombstone, whatever it carries
+Version = bytes | None
+#: what one node holds of a key: the target of a hint, "" for its own copy; the versions, in order
+Content = dict[str, list[Version]]
 
 
 def extra_keys(
@@ -33,7 +35,7 @@ def extra_keys(
     asked = {node: _by_key(held) for node, held in rows.items() if held is not None}
     keys = sorted(set().union(*asked.values())) if asked else []
     compared = 0
-    differ: JsonObject = {}
+    differ: dict[str, dict[str, Content]] = {}
     for key in keys:
         primaries = [node for node in ring.primaries(key) if node in asked]
         compared += len(primaries) > 1
@@ -42,7 +44,7 @@ def extra_keys(
             differ[key] = {node: asked[node].get(key, {}) for node in holders}
     if not compared:
         return None
-    shown = dict(list(differ.items())[:_SHOWN])
+    shown = {key: _shown(held) for key, held in list(differ.items())[:_SHOWN]}
     return {"compared": compared, "differ": len(differ), "keys": shown}
 
 
@@ -56,10 +58,23 @@ def _by_key(rows: Sequence[DumpRow]) -> dict[str, Content]:
     found: dict[str, Content] = {}
     for row in rows:
         if row.siblings:
-            held = [_digest(each.value, each.deleted) for each in row.siblings]
-            found.setdefault(row.key, {})[row.hint_for or ""] = sorted(held)
+            held = [None if each.deleted else each.value for each in row.siblings]
+            found.setdefault(row.key, {})[row.hint_for or ""] = sorted(held, key=_order)
     return found
 
 
-def _digest(value: bytes, deleted: bool) -> str:
-    return "deleted" if deleted else blake2b(value, digest_size=4).hexdigest()
+def _order(version: Version) -> tuple[bool, bytes]:
+    return version is None, version or b""
+
+
+def _shown(held: Mapping[str, Content]) -> JsonObject:
+    """By node and target, the digests of the versions: only where they differ, since values are
+    large."""
+    return {
+        node: {target: sorted(map(_digest, versions)) for target, versions in content.items()}
+        for node, content in held.items()
+    }
+
+
+def _digest(version: Version) -> str:
+    return "deleted" if version is None else blake2b(version, digest_size=4).hexdigest()

@@ -118,9 +118,12 @@ class Interpreter:
             self._waker.set_result(None)
 
     def _complete(self, schedule: Schedule, done: set[asyncio.Task[Op]]) -> Schedule:
+        if not done:
+            return schedule
         now = self._recorder.now()
         ended: list[tuple[int, Thread, Op, int | None]] = []
-        for task in [task for task in self._running if task in done]:
+        # of several, in the order in which they began
+        for task in done if len(done) < 2 else [task for task in self._running if task in done]:
             thread, invoked = self._running.pop(task)
             outcome = _outcome(task, invoked)
             at = self._arrived(invoked, outcome)

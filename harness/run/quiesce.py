@@ -231,9 +231,10 @@ def replica_pairs(ring: RingView) -> set[tuple[str, str]]:
 async def look(observed: Observed) -> dict[str, NodeStatus | None]:
     """Every node's status at about the same time."""
     nodes = observed.nodes
-    if _prompt(observed):
-        return {node: await observed.status(node) for node in nodes}
-    answers = await asyncio.gather(*map(observed.status, nodes))
+    if isinstance(observed, NodeObserver):
+        answers = await observed.statuses(nodes)
+    else:
+        answers = await asyncio.gather(*map(observed.status, nodes))
     return dict(zip(nodes, answers, strict=True))
 
 

@@ -73,7 +73,7 @@ class Recorder:
             raise self._broken
         if self._next == 0 and self._begins:
             self._began = self._clock()
-        now = self.now()
+        now = self._clock() - self._began
         self._last = now if at is None else min(now, max(self._last, at))
         event = msgspec.structs.replace(op, index=self._next, time=self._last)
         self._next += 1

@@ -6,8 +6,9 @@ Capabilities. Nodes are addressed by node id. Times in seconds.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -217,6 +218,13 @@ class NodeObserver:
 
     async def status(self, node: str) -> NodeStatus | None:
         return None if self.reports is None else await self.reports.status(node)
+
+    async def statuses(self, nodes: Sequence[str]) -> list[NodeStatus | None]:
+        """Those of several nodes, at about the same time: without a task for each where that
+        would take longer than the answer."""
+        if self.prompt():
+            return [await self.status(node) for node in nodes]
+        return await asyncio.gather(*map(self.status, nodes))
 
 
 #: Loads one node until it is cancelled: (node, kind, settings, how requests ended).

@@ -24,6 +24,7 @@ from dynamesis.cluster.client.client import (
     PutResult,
     RequestOptions,
 )
+from dynamesis.cluster.client.validation import DEFAULTS
 from dynamesis.workloads.client.codec import decode, encode
 from dynamesis.workloads.script.requests import DIRECT, HEDGE, OTHER, RETRY, TO_NODES
 from msgspec import UNSET
@@ -242,7 +243,8 @@ class DynamoClient:
 async def _perform(client: Client, op: Op, context: bytes, again: bool) -> GetResult | PutResult:
     """Send an operation, for the first time or `again`. Raises DynamoError."""
     key, asked = (op.key or "").encode(), op.options or {}
-    options = RequestOptions(**{name: asked[name] for name in TO_NODES if name in asked})
+    to_nodes = {name: asked[name] for name in TO_NODES if name in asked} if asked else None
+    options = RequestOptions(**to_nodes) if to_nodes else DEFAULTS
     if op.f == "get":
         return await client.get(key, options=options)
     stored = encode(op.id or "", op.value)

@@ -7,16 +7,14 @@ each continues with what it has to do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+import msgspec
 from dynamesis.checkers.history.op import Op, Sibling
 from dynamesis.workloads.script.modification import ReadModifyWrite, SeenValues
 from dynamesis.workloads.script.script import Script
 from dynamesis.workloads.script.settings import Load
 
 
-@dataclass(frozen=True)
-class Filling:
+class Filling(msgspec.Struct, frozen=True):
     """`keys`: those that are still to be written, blindly; `then`: what follows."""
 
     keys: tuple[str, ...]
@@ -30,7 +28,7 @@ class Filling:
         number = SeenValues(process, serial, ()).number
         op = Op(f="put", key=self.keys[0], id=f"{process}.{serial}", value=number, basis=None)
         wrote = Sibling(f"{process}.{serial}", number)
-        then = replace(self.then, serial=serial + 1, wrote=wrote)
+        then = msgspec.structs.replace(self.then, serial=serial + 1, wrote=wrote)
         return op, Filling(self.keys[1:], then)
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness import generators as gen
 from dynamesis.harness.generators import PENDING, Context, Generator, Step
-from dynamesis.harness.generators.successor import successor
 
 #: how often a read is tried before it is given up
 ATTEMPTS = 5
 
 
-@dataclass(frozen=True)
-class FinalReads:
+class FinalReads(msgspec.Struct, frozen=True):
     """`at`: the first of the reads that was not tried yet; `again`: reads to try once more,
     with the attempts that each has left; `reading`: read and attempts left by the process
     that performs it now."""
@@ -24,7 +21,7 @@ class FinalReads:
     reads: tuple[Op, ...]
     at: int = 0
     again: tuple[tuple[Op, int], ...] = ()
-    reading: Mapping[int | str, tuple[Op, int]] = field(default_factory=dict)
+    reading: Mapping[int | str, tuple[Op, int]] = {}
 
     def op(self, ctx: Context) -> Step:
         fresh = self.at < len(self.reads)
@@ -36,8 +33,8 @@ class FinalReads:
             return PENDING, self
         reading = {**self.reading, step.process: (read, left - 1)}
         if fresh:
-            return step, successor(self, at=self.at + 1, reading=reading)
-        return step, successor(self, again=self.again[1:], reading=reading)
+            return step, msgspec.structs.replace(self, at=self.at + 1, reading=reading)
+        return step, msgspec.structs.replace(self, again=self.again[1:], reading=reading)
 
     def update(self, ctx: Context, event: Op) -> Generator | None:
         if event.type == "invoke" or event.process not in self.reading:
@@ -45,7 +42,7 @@ class FinalReads:
         reading = dict(self.reading)
         read, left = reading.pop(event.process)
         again = ((read, left),) if event.type != "ok" and left else ()
-        return successor(self, again=(*self.again, *again), reading=reading)
+        return msgspec.structs.replace(self, again=(*self.again, *again), reading=reading)
 
 
 def final_reads(keys: Iterable[str], f: str = "get") -> Generator:

@@ -14,29 +14,26 @@ while some have, and shortly after.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from dynamesis.checkers.history.op import Op, Sibling
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
-from dynamesis.harness.generators.successor import successor
 from dynamesis.workloads.script.colocated_keys import akin
 from dynamesis.workloads.script.requests import REQUEST_OPTIONS
 from dynamesis.workloads.script.script import Script
 from dynamesis.workloads.script.settings import Load, Option, Setting
 
 
-@dataclass(frozen=True)
-class Modification:
+class Modification(msgspec.Struct, frozen=True):
     """What to write: a value, or a delete."""
 
     value: Any = None
     delete: bool = False
 
 
-@dataclass(frozen=True)
-class SeenValues:
+class SeenValues(msgspec.Struct, frozen=True):
     """What a writer knows: its process, how many writes its thread has begun (so that the
     pair is unique), and the siblings that its context covers; none for a blind write."""
 
@@ -74,8 +71,7 @@ def deleting(share: float, modify: Modify) -> Modify:
     return either if share else modify
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What a client knows of a key: the completion with it, whose context covers these
     siblings. Without a basis it knows nothing, and writes blindly."""
 
@@ -83,8 +79,7 @@ class Known:
     siblings: tuple[Sibling, ...] = ()
 
 
-@dataclass(frozen=True)
-class OperationMix:
+class OperationMix(msgspec.Struct, frozen=True):
     """OperationMix of cycles that are blind, or begin with a write on what was known before
     (`stale`); of ok writes that are followed directly by another (`chained`); of failed gets upon
     which is written all the same (`unread`); of writes with another key's context, by a
@@ -147,16 +142,14 @@ def mix_options(
 _DUE = (0.97, 1.35)
 
 
-@dataclass(frozen=True)
-class Grave:
+class Grave(msgspec.Struct, frozen=True):
     """A key that its client has deleted and will create again, `due` at that time, ns."""
 
     key: str
     due: int
 
 
-@dataclass(frozen=True)
-class ReadModifyWrite:
+class ReadModifyWrite(msgspec.Struct, frozen=True):
     """`known`: by key, the longest unused first. `wrote`: the version written last. `oldest`:
     by key, what was known of it first. `graves`: what is to be created again, in time."""
 
@@ -165,10 +158,10 @@ class ReadModifyWrite:
     modify: Modify
     shares: OperationMix
     serial: int = 0
-    known: Mapping[str, Known] = field(default_factory=dict)
+    known: Mapping[str, Known] = {}
     wrote: Sibling | None = None
-    setting: Setting = field(default_factory=Setting)
-    oldest: Mapping[str, Known] = field(default_factory=dict)
+    setting: Setting = Setting()
+    oldest: Mapping[str, Known] = {}
     graves: tuple[Grave, ...] = ()
 
     @classmethod
@@ -183,7 +176,9 @@ class ReadModifyWrite:
         if last is None or last.key is None:
             return self._begin(process)
         writes, rng = self.rng.chance(self.shares.after(last))
-        script = successor(self._learned(last.key, last) if last.type == "ok" else self, rng=rng)
+        script = msgspec.structs.replace(
+            self._learned(last.key, last) if last.type == "ok" else self, rng=rng
+        )
         script = script._buried(last)
         for grave in script.graves:
             if grave.due <= now:
@@ -201,13 +196,13 @@ class ReadModifyWrite:
             share, rng = rng.uniform(*_DUE)
             due = last.time + round(share * self.setting.reap_after * 1e9)
             graves += (Grave(str(last.key), due),) * again
-        return successor(self, graves=graves, rng=rng)
+        return msgspec.structs.replace(self, graves=graves, rng=rng)
 
     def _recreate(self, process: int, grave: Grave) -> tuple[Op, Script]:
         """Create a key again, on its tombstone or blindly."""
         graves = tuple(other for other in self.graves if other is not grave)
         blind, rng = self.rng.chance(0.5)
-        script = successor(self, graves=graves, rng=rng)
+        script = msgspec.structs.replace(self, graves=graves, rng=rng)
         return script._write(process, grave.key, Known() if blind else None)
 
     def _learned(self, key: str, last: Op) -> ReadModifyWrite:
@@ -217,20 +212,22 @@ class ReadModifyWrite:
         now = Known(last.index, siblings)
         first = siblings and key not in self.oldest and len(self.oldest) < REMEMBERED
         if self.shares.old and first:
-            return successor(self, oldest={**self.oldest, key: now})._knowing(key, now)
+            return msgspec.structs.replace(self, oldest={**self.oldest, key: now})._knowing(
+                key, now
+            )
         return self._knowing(key, now)
 
     def _knowing(self, key: str, now: Known) -> ReadModifyWrite:
         known = {k: v for k, v in self.known.items() if k != key}
         if len(known) >= REMEMBERED:
             del known[next(iter(known))]
-        return successor(self, known={**known, key: now})
+        return msgspec.structs.replace(self, known={**known, key: now})
 
     def _begin(self, process: int) -> tuple[Op, Script]:
         key, rng = self.keys.pick(self.rng)
         blind, rng = rng.chance(self.shares.blind)
         stale, rng = rng.chance(self.shares.stale)
-        script = successor(self, rng=rng)
+        script = msgspec.structs.replace(self, rng=rng)
         if blind:
             return script._write(process, key, Known())
         if stale and key in self.known:
@@ -246,12 +243,12 @@ class ReadModifyWrite:
         change, rng = self.modify(rng, SeenValues(process, self.serial, known.siblings))
         if change is None:
             other, rng = self.keys.pick(rng)
-            return Op(f="get", key=other), successor(self, rng=rng)
+            return Op(f="get", key=other), msgspec.structs.replace(self, rng=rng)
         wrote = Sibling(f"{process}.{self.serial}", change.value, change.delete)
         f = "delete" if change.delete else "put"
         basis, rng = self._basis(rng, key, known)
         op = Op(f=f, key=key, id=wrote.id, value=change.value, basis=basis)
-        return op, successor(self, rng=rng, serial=self.serial + 1, wrote=wrote)
+        return op, msgspec.structs.replace(self, rng=rng, serial=self.serial + 1, wrote=wrote)
 
     def _basis(self, rng: Rng, key: str, known: Known) -> tuple[int | None, Rng]:
         """What `known` rests on, or by mistake what is known of another key: of its

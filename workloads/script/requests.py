@@ -10,12 +10,10 @@ nothing else about them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import msgspec
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.generators import Rng
-from dynamesis.harness.generators.successor import successor
 from dynamesis.workloads.script.script import Script
 from dynamesis.workloads.script.settings import Load, Option
 
@@ -43,8 +41,7 @@ _MEANINGS = {
 REQUEST_OPTIONS = {name: Option(0.0, (0.0, 1.0), meaning) for name, meaning in _MEANINGS.items()}
 
 
-@dataclass(frozen=True)
-class Asking:
+class Asking(msgspec.Struct, frozen=True):
     """A script whose operations ask for more. `n`: primaries of a key; `fewer`: whether fewer
     of them may be asked; `durable`: whether copies on a disk may be asked for; `local`: how many
     answers of one zone may be."""
@@ -65,7 +62,7 @@ class Asking:
         op, script = step
         options, rng = self._options(op.f != "get")
         asked = msgspec.structs.replace(op, options={**(op.options or {}), **options} or None)
-        return asked, successor(self, script=script, rng=rng)
+        return asked, msgspec.structs.replace(self, script=script, rng=rng)
 
     def _options(self, write: bool) -> tuple[JsonObject, Rng]:
         chosen, rng = set(), self.rng

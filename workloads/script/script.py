@@ -8,7 +8,6 @@ A client has one operation in flight at most, so this is all that a workload nee
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -25,8 +24,7 @@ class Script(Protocol):
         has yet). Its process and time are filled in by the caller. None: there is no more."""
 
 
-@dataclass(frozen=True)
-class _Performing:
+class _Performing(msgspec.Struct, frozen=True):
     """A script on the one thread of its context; `last` is the completion before."""
 
     script: Script
@@ -48,8 +46,7 @@ class _Performing:
         return self if event.type == "invoke" else _Performing(self.script, event)
 
 
-@dataclass(frozen=True)
-class _UnstartedScript:
+class _UnstartedScript(msgspec.Struct, frozen=True):
     """Becomes a performance once it knows its thread, of which its randomness depends."""
 
     rng: Rng

@@ -9,7 +9,6 @@ compare-and-set aims at the value that another client wrote last.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -30,8 +29,7 @@ class SharedScript(Protocol):
         """The script after the operation `asked` completed as `done`."""
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """Which part of a load is meant: that of driver `number`, from 0, of `drivers`."""
 
     number: int = 0
@@ -62,12 +60,11 @@ class SharableScript(SharedScript, Protocol):
         twice."""
 
 
-@dataclass(frozen=True)
-class _Together:
+class _Together(msgspec.Struct, frozen=True):
     """A shared script on all threads of its context; `asked`: the operations in progress."""
 
     script: SharedScript
-    asked: Mapping[int | str, Op] = field(default_factory=dict)
+    asked: Mapping[int | str, Op] = {}
 
     def op(self, ctx: Context) -> Step:
         if not ctx.free:
@@ -98,8 +95,7 @@ def perform_together(script: SharedScript) -> Generator:
 Draw = Callable[[Rng, int], tuple[Op, Rng]]
 
 
-@dataclass(frozen=True)
-class Drawn:
+class Drawn(msgspec.Struct, frozen=True):
     """Operations that are drawn one by one, whatever was answered. `draw` is pure; the number that
     it is given is another one for each operation, and so makes values unique."""
 

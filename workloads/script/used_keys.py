@@ -23,8 +23,12 @@ class UsedKeys:
 
     def observe(self, event: Op) -> None:
         """Take in one event of the history."""
-        if event.type == "invoke" and isinstance(event.process, int):
-            self._keys.update(dict.fromkeys(keys_of(event)))
+        if event.type != "invoke" or not isinstance(event.process, int):
+            return
+        if event.f == "txn":
+            self.add(keys_of(event))
+        elif event.key is not None:
+            self._keys[event.key] = None
 
     def add(self, keys: Iterable[str]) -> None:
         """Take in keys that were used elsewhere."""
