@@ -12,17 +12,23 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: so few objects that were built in a pause may stay young
+_FEW = 1_500
+#: not empty while `gc_frozen` has frozen something
+_ours: list[bool] = []
+
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
     """Hold the collector off while building what cannot contain cycles."""
     was_enabled = gc.isenabled()
     gc.disable()
+    young = gc.get_count()[0]
     try:
         yield
     finally:
         if was_enabled:
-            if not gc.get_freeze_count():
+            if gc.get_count()[0] - young >= _FEW and not _is_frozen():
                 gc.freeze()
                 gc.unfreeze()  # to the oldest generation
             gc.enable()
@@ -32,11 +38,18 @@ def gc_paused() -> Iterator[None]:
 def gc_frozen() -> Iterator[None]:
     """Let the collector pass over all that is there already. Does nothing where a caller has
     frozen something itself."""
-    if gc.get_freeze_count():
+    if _is_frozen():
         yield
         return
     gc.freeze()
+    _ours.append(True)
     try:
         yield
     finally:
+        _ours.pop()
         gc.unfreeze()
+
+
+def _is_frozen() -> bool:
+    """Whether something is frozen: to ask the collector takes as long as that is large."""
+    return bool(_ours) or gc.get_freeze_count() > 0

@@ -22,9 +22,9 @@ node, as one does whose disk is an older one; or the membership changed.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
+from dynamesis.checkers.logs.copy_lines import START, Copy, copy_lines
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -89,13 +90,14 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
     found: list[Anomaly] = []
     judged, more = 0, 0
     dumps = Dumps.of(c, timeline, test or {})
-    rings = Rings.of(logs, ring)
+    rings = Rings.of(logs, ring, timeline)
     endings = Endings.of(c.history, timeline)
+    nothing = Kept()
     for version, window in judged_writes(c, timeline):
-        then = rings.at(c, logs, timeline, version)
-        known = kept.get(name(c, version), Kept())
+        begun = None if logs.began is None else logs.began + window[0]
+        then = rings.at(begun)
+        known = kept.get(name(c, version), nothing)
         planners = _coordinators(c, version, known, endings, window)
-        begun = logs.mono_at(c.history, int(c.written[version]))
         if then is None or endings.hide(window, planners) or rings.behind(planners, begun):
             continue
         judged += 1
@@ -166,46 +168,54 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
 
 
 def _kept_by_id(logs: Logs) -> dict[str, Kept]:
-    found: dict[str, Kept] = {}
-    #: the lines about what a disk refused later, which count only if they were not taken back
-    rows: dict[tuple[str, str, str | None], list[Event]] = {
-        _row(event): [] for event in logs.of_kinds("undone") if event.get("hash") is not None
+    found: defaultdict[str, Kept] = defaultdict(Kept)
+    lines = logs.once(copy_lines)
+    each = list(zip(lines.lines, lines.names, lines.numbers, strict=True))
+    #: by copy: the lines about what a disk refused later, which count only if they were not taken
+    #: back
+    doubtful: dict[int, list[Event]] = {
+        number: [] for line, what, number in each if what == "undone" and _refused(line)
     }
     lives: dict[str, int] = {}
-    for event in logs.events:
-        id, what = event.get("request"), event["event"]
-        one = None
-        if isinstance(id, str) and id:
-            one = found.get(id)
-            if one is None:
-                one = found[id] = Kept()
-            if event.get("why") in _STAMPS:
-                one.stamped.add(event["node"])
-        if what in _COPIES:
-            lines = rows.get(_row(event)) if rows else None
-            if lines is not None:
-                lines.append(event)
-            elif one is not None and what != "deleted":
-                _claim(one, event)
-        elif what == "start":
+    for event, what, number in each:
+        if what == START:
             lives[event["node"]] = event.get("mono", 0)
-        elif what == "undone" and event.get("hash") is not None:
-            _take_back(rows[_row(event)], event, lives.get(event["node"], -1))
-        elif one is not None and what == "unplaced":
-            one.unplaced[str(event.get("primary"))] = event
-        elif one is not None and what == "fewer-places" and isinstance(event.get("n"), int):
-            one.places = event["n"]
-    for event in chain.from_iterable(rows.values()):
-        id = event.get("request")
-        if isinstance(id, str) and id and event["event"] != "deleted":
-            _claim(found[id], event)
-    return found
+        elif number in doubtful:
+            if what in ("stored", "held", "deleted"):
+                doubtful[number].append(event)
+            elif what == "undone" and _refused(event):
+                _take_back(doubtful[number], event, lives.get(event["node"], -1))
+        elif what == "stored" or what == "held":
+            _claim(found, event, lines.copies[number])
+        if event.get("why") in _STAMPS and _id(event):
+            found[event["request"]].stamped.add(event["node"])
+    for number, left in doubtful.items():
+        for event in left:
+            if event["event"] != "deleted":
+                _claim(found, event, lines.copies[number])
+    _note_places(logs, found)
+    return dict(found)
 
 
-def _row(event: Event) -> tuple[str, str, str | None]:
-    """Which record or hint of which node a line is about."""
-    target = event.get("hint_for")
-    return event["node"], str(event.get("key")), target if target is None else str(target)
+def _refused(undone: Event) -> bool:
+    """Whether a line names the state that was taken back."""
+    return undone.get("hash") is not None
+
+
+def _id(event: Event) -> str:
+    """The id of the write that a line comes of; empty for none."""
+    id = event.get("request")
+    return id if isinstance(id, str) else ""
+
+
+def _note_places(logs: Logs, found: defaultdict[str, Kept]) -> None:
+    """How many places writes had, and which of them no node was found for."""
+    for event in logs.of_kinds("unplaced", "fewer-places"):
+        id = _id(event)
+        if id and event["event"] == "unplaced":
+            found[id].unplaced[str(event.get("primary"))] = event
+        elif id and isinstance(event.get("n"), int):
+            found[id].places = event["n"]
 
 
 def _take_back(lines: list[Event], undone: Event, since: int) -> None:
@@ -235,30 +245,33 @@ def _state(line: Event) -> object:
     return None if line["event"] == "deleted" else line.get("hash")
 
 
-def _claim(one: Kept, event: Event) -> None:
-    """A node has a copy, or a hint."""
-    node, target = event["node"], event.get("hint_for")
+def _claim(found: defaultdict[str, Kept], event: Event, copy: Copy) -> None:
+    """A node has a copy of a write, or a hint."""
+    id = event.get("request")
+    if not id or not isinstance(id, str):
+        return
+    one, node, target = found[id], copy[0], copy[2]
     if event.get("durable") is not False:
         one.durable.add(node)
     if target is None:
         one.copies.add(node)
     else:
-        one.hints.setdefault(str(target), set()).add(node)
+        one.hints.setdefault(target, set()).add(node)
 
 
 def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
     """The acknowledged writes of which the logs must show the places, each with the time
-    that its coordinator may have taken."""
-    h, time = c.history, c.history.time
-    moving = Freshness.of(timeline, {}).moving
-    quiesced = timeline.quiesced or 0
-    for version in np.flatnonzero(c.outcome == OK).tolist():
-        begun, ended = int(c.written[version]), int(c.ended[version])
-        last = int(time[ended]) + WORKS
-        until = int(time.searchsorted(last))
-        moved = any(start <= until and begun <= end for start, end in moving)
-        if not moved and ended <= quiesced and h.process[begun] >= 0:
-            yield version, (int(time[begun]), last)
+    that its coordinator may have taken, from when it began."""
+    time = c.history.time
+    versions = np.flatnonzero(c.outcome == OK)
+    begun, ended = c.written[versions], c.ended[versions]
+    last = time[ended] + WORKS
+    judged = (ended <= (timeline.quiesced or 0)) & (c.history.process[begun] >= 0)
+    until = time.searchsorted(last)
+    for start, end in Freshness.of(timeline, {}).moving:
+        judged &= (start > until) | (begun > end)
+    windows = zip(time[begun[judged]].tolist(), last[judged].tolist(), strict=True)
+    yield from zip(versions[judged].tolist(), windows, strict=True)
 
 
 def _coordinators(

@@ -30,7 +30,7 @@ def check_durability(run: Run, logs: Logs) -> CheckerResult:
     silent = sorted({*map(str, test.get("nodes") or ())} - {*logs.by_node})
     if silent:
         return skip(f"there is no log of {listed(silent)}")
-    if not any(event.get("durable") is False for event in logs.events):
+    if not any(event.get("durable") is False for event in logs.of_kinds("stored", "held")):
         return skip("no node logged that it acknowledged a copy from memory")
     kept = logs.once(kept_by_id)
     endings = Endings.of(c.history, run.timeline)

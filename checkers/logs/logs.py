@@ -39,16 +39,22 @@ class Logs:
     @classmethod
     def of(cls, events: Iterable[Event], began: Any = None) -> Logs:
         """Lines that are not events of a node are left out."""
-        known = (e for e in events if _is_str(e.get("node")) and _is_str(e.get("event")))
-        return cls(tuple(known), began if isinstance(began, int) else None)
+        known = tuple(
+            [
+                event
+                for event in events
+                if isinstance(event.get("node"), str) and isinstance(event.get("event"), str)
+            ]
+        )
+        return cls(known, began if isinstance(began, int) else None)
 
     @cached_property
     def by_node(self) -> dict[str, list[Event]]:
         """The events of each node in order."""
-        found: dict[str, list[Event]] = {}
+        found: dict[str, list[Event]] = defaultdict(list)
         for event in self.events:
-            found.setdefault(event["node"], []).append(event)
-        return found
+            found[event["node"]].append(event)
+        return dict(found)
 
     def of_kinds(self, *kinds: str) -> list[Event]:
         """The events of these names, in order of time: few checkers need more."""
@@ -115,10 +121,6 @@ class Logs:
     def mono_at(self, h: History, row: int) -> int | None:
         """When a row was written, by the logs' clock."""
         return None if self.began is None else self.began + int(h.time[row])
-
-
-def _is_str(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def names(fault: Fault) -> set[str]:

@@ -64,10 +64,12 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
         return skip("no node lies in a zone, by test.json")
     found: list[Anomaly] = []
     judged, more = 0, 0
-    kept, rings, when = logs.once(kept_by_id), Rings.of(logs, ring), _hints(logs)
-    for version, _ in judged_writes(c, run.timeline):
-        known = kept.get(name(c, version), Kept())
-        then = rings.at(c, logs, run.timeline, version) if known.hints else None
+    kept, when = logs.once(kept_by_id), _hints(logs)
+    rings, nothing = Rings.of(logs, ring, run.timeline), Kept()
+    for version, window in judged_writes(c, run.timeline):
+        known = kept.get(name(c, version), nothing)
+        begun = None if logs.began is None else logs.began + window[0]
+        then = rings.at(begun) if known.hints else None
         if then is None:
             continue
         judged += 1
