@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 from dynamesis.checkers.dynamo.outages import Outage, joined, outages
-from dynamesis.checkers.dynamo.quorum_claims import contradiction, forgetful, needed
+from dynamesis.checkers.dynamo.quorum_claims import claims, contradiction, forgetful, needed
 from dynamesis.checkers.dynamo.request_needs import PATIENT, Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.dynamo.zones import in_each_zone, too_far
@@ -45,7 +45,7 @@ from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
-from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
+from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
@@ -207,24 +207,54 @@ class LedgerJudge:
         acknowledged = (h.kind == OK) & h.rows(*_FS) & (h.process >= 0)
         claiming = [row for row in h.worth if acknowledged[row]]
         rows = np.flatnonzero(acknowledged) if self.outages else np.array(claiming, np.int64)
-        for row, begin in zip(rows.tolist(), h.pair[rows].tolist(), strict=True):
-            need = self.needs.at(row)
-            could = self.could_answer(row, begin, row)
-            info = h.worth.get(row)
-            primaries = self.primaries(row)
-            answered = could.intersection(primaries if need.strict else self.members)
-            possible = len(could.intersection(primaries))
-            writes = h.fs[h.f[row]] != "get"
-            known = writes or bool(h.sib_start[row + 1] > h.sib_start[row])
-            reason = contradiction(info, need, possible, known or need.notfound_ok)
-            if writes and self.all_durable and not reason:
-                reason = forgetful(info)
-            if possible < need.primaries and not reason:
-                reason = f"only {possible} of the primaries that it needs can have answered"
-            reason = reason or too_far(need, self.zones, info, answered)
-            if len(answered) < need.answers or reason:
-                reason = reason or f"only {listed(sorted(answered))} can have answered"
-                yield self.anomaly("impossible-ack", row, f"needs {needed(need)}, but {reason}")
+        #: what is known of answers: most of them are alike in all that they are judged by
+        known: dict[tuple[object, ...], str] = {}
+        each = zip(rows.tolist(), h.pair[rows].tolist(), self._alike(rows), strict=True)
+        for row, begin, alike in each:
+            if begin in h.options:
+                reason = self.contradicted(row, begin)
+            else:
+                about = (*alike, *claims(h.worth.get(row)))
+                found = known.get(about)
+                reason = found if found is not None else self.contradicted(row, begin)
+                known[about] = reason
+            if reason:
+                need = needed(self.needs.at(row))
+                yield self.anomaly("impossible-ack", row, f"needs {need}, but {reason}")
+
+    def _alike(self, rows: Ints) -> Iterator[tuple[int, ...]]:
+        """Of acknowledgements all that they are judged by, but for what they claim and what they
+        asked for: the outages that last, by two numbers, the node that was asked, what was asked
+        of it, whether it showed anything, and the key, if it is known who its primaries were."""
+        h, begins = self.h, self.h.pair[rows]
+        yield from zip(
+            np.searchsorted(self.sinces, begins).tolist(),
+            np.searchsorted(self.untils, rows, "right").tolist(),
+            h.node[rows].tolist(),
+            h.f[rows].tolist(),
+            (h.sib_start[rows + 1] > h.sib_start[rows]).tolist(),
+            [-1] * len(rows) if self.moved else h.key_of[rows].tolist(),
+            strict=True,
+        )
+
+    def contradicted(self, row: int, begin: int) -> str:
+        """Why an acknowledgement is impossible; empty where it is not."""
+        h, need, info = self.h, self.needs.at(row), self.h.worth.get(row)
+        could = self.could_answer(row, begin, row)
+        primaries = self.primaries(row)
+        answered = could.intersection(primaries if need.strict else self.members)
+        possible = len(could.intersection(primaries))
+        writes = h.fs[h.f[row]] != "get"
+        known = writes or bool(h.sib_start[row + 1] > h.sib_start[row])
+        reason = contradiction(info, need, possible, known or need.notfound_ok)
+        if writes and self.all_durable and not reason:
+            reason = forgetful(info)
+        if possible < need.primaries and not reason:
+            reason = f"only {possible} of the primaries that it needs can have answered"
+        reason = reason or too_far(need, self.zones, info, answered)
+        if len(answered) < need.answers and not reason:
+            reason = f"only {listed(sorted(answered))} can have answered"
+        return reason or ""
 
     def could_answer(self, row: int, begin: int, end: int) -> frozenset[str]:
         """Nodes that may have answered the coordinator of an operation from one row to

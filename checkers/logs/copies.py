@@ -23,7 +23,7 @@ node, as one does whose disk is an older one; or the membership changed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
-from dynamesis.checkers.logs.copy_lines import START, Copy, copy_lines
+from dynamesis.checkers.logs.copy_lines import START, CopyLines, copy_lines
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -96,7 +96,7 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
     for version, window in judged_writes(c, timeline):
         begun = None if logs.began is None else logs.began + window[0]
         then = rings.at(begun)
-        known = kept.get(name(c, version), nothing)
+        known = kept.get(c.names[version], nothing)
         planners = _coordinators(c, version, known, endings, window)
         if then is None or endings.hide(window, planners) or rings.behind(planners, begun):
             continue
@@ -145,6 +145,8 @@ class Dumps:
         """The dumps of nodes that lack a version although they had it, or a hint was kept for
         them, and no disk has forgotten. A node that no answer came from in time, nor from another
         one for it (`unplaced`), may have ended with the copy before that was on its disk."""
+        if not self.rows:
+            return
         written = int(c.written[version])
         forgot = any(written <= end for _, end in self.fresh.forgetting)
         if self.removed[version] or c.deletes[version] or forgot:
@@ -155,8 +157,6 @@ class Dumps:
                 yield row
 
 
-#: lines that show a record or a hint as it is from then on, or that it is gone
-_COPIES = frozenset({"stored", "held", "deleted"})
 #: why a coordinator has a copy
 _STAMPS = ("stamp", "retry")
 
@@ -170,31 +170,49 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
 def _kept_by_id(logs: Logs) -> dict[str, Kept]:
     found: defaultdict[str, Kept] = defaultdict(Kept)
     lines = logs.once(copy_lines)
-    each = list(zip(lines.lines, lines.names, lines.numbers, strict=True))
-    #: by copy: the lines about what a disk refused later, which count only if they were not taken
-    #: back
-    doubtful: dict[int, list[Event]] = {
-        number: [] for line, what, number in each if what == "undone" and _refused(line)
-    }
-    lives: dict[str, int] = {}
-    for event, what, number in each:
-        if what == START:
-            lives[event["node"]] = event.get("mono", 0)
-        elif number in doubtful:
-            if what in ("stored", "held", "deleted"):
-                doubtful[number].append(event)
-            elif what == "undone" and _refused(event):
-                _take_back(doubtful[number], event, lives.get(event["node"], -1))
-        elif what == "stored" or what == "held":
-            _claim(found, event, lines.copies[number])
-        if event.get("why") in _STAMPS and _id(event):
-            found[event["request"]].stamped.add(event["node"])
-    for number, left in doubtful.items():
-        for event in left:
-            if event["event"] != "deleted":
-                _claim(found, event, lines.copies[number])
+    taken_back, copies = _taken_back(lines), lines.copies
+    for place, event in enumerate(lines.lines):
+        what = lines.names[place]
+        if what != "stored" and what != "held":
+            continue
+        id = event.get("request")
+        if not id or not isinstance(id, str):
+            continue
+        one, (node, _, target) = found[id], copies[lines.numbers[place]]
+        if event.get("why") in _STAMPS:
+            one.stamped.add(node)
+        if place in taken_back:
+            continue
+        if event.get("durable") is not False:
+            one.durable.add(node)
+        if target is None:
+            one.copies.add(node)
+        else:
+            one.hints.setdefault(target, set()).add(node)
     _note_places(logs, found)
     return dict(found)
+
+
+def _taken_back(lines: CopyLines) -> set[int]:
+    """The places of lines about what a disk refused later."""
+    #: by copy: its lines that have not been taken back, of copies of which some were
+    left: dict[int, list[int]] = {}
+    for event, what, copy in zip(lines.lines, lines.names, lines.numbers, strict=True):
+        if what == "undone" and _refused(event):
+            left[copy] = []
+    found: set[int] = set()
+    lives: dict[str, int] = {}
+    for place, copy in enumerate(lines.numbers if left else ()):
+        event, what = lines.lines[place], lines.names[place]
+        if what == START:
+            lives[event["node"]] = event.get("mono", 0)
+        elif copy in left:
+            if what in ("stored", "held", "deleted"):
+                left[copy].append(place)
+            elif what == "undone" and _refused(event):
+                since = lives.get(event["node"], -1)
+                found.update(_take_back(lines.lines, left[copy], event, since))
+    return found
 
 
 def _refused(undone: Event) -> bool:
@@ -218,45 +236,34 @@ def _note_places(logs: Logs, found: defaultdict[str, Kept]) -> None:
             found[id].places = event["n"]
 
 
-def _take_back(lines: list[Event], undone: Event, since: int) -> None:
-    """Leave out the last lines about a record or hint, of states that its disk refused: back to
+def _take_back(lines: Sequence[Event], left: list[int], undone: Event, since: int) -> Iterator[int]:
+    """Take out the last lines about a record or hint, of states that its disk refused: back to
     the state that is there now, or to where it was deleted; none of before `since` (ns), when this
     life of the process began. A state of which the log has no line, or that cannot be read, does
-    not show how many of them that are: only the one that was refused itself."""
+    not show how many of them that are: only the one that was refused itself. `left`: the places of
+    its lines in `lines`; yields those that are taken out."""
     now, refused = undone.get("now"), undone.get("hash")
     known: bool | None = True if now is None else None
     if undone.get("unreadable"):
         known = False
-    while lines and lines[-1]["event"] != "deleted" and lines[-1].get("mono", 0) >= since:
-        state = lines[-1].get("hash")
-        if state == now:
+    while left:
+        last = lines[left[-1]]
+        state = last.get("hash")
+        if last["event"] == "deleted" or last.get("mono", 0) < since or state == now:
             return
         if state != refused:
-            if known is None:  # of what was popped already none is it
-                known = any(_state(line) == now for line in reversed(lines))
+            if known is None:  # of what was taken out already none is it
+                known = any(_state(lines[place]) == now for place in reversed(left))
             if not known:
                 return
-        if str(lines.pop().get("why")).endswith("healed"):
+        yield left.pop()
+        if str(last.get("why")).endswith("healed"):
             return  # what was there before had been stored, and was damaged
 
 
 def _state(line: Event) -> object:
     """The hash of what a line leaves there; None for nothing."""
     return None if line["event"] == "deleted" else line.get("hash")
-
-
-def _claim(found: defaultdict[str, Kept], event: Event, copy: Copy) -> None:
-    """A node has a copy of a write, or a hint."""
-    id = event.get("request")
-    if not id or not isinstance(id, str):
-        return
-    one, node, target = found[id], copy[0], copy[2]
-    if event.get("durable") is not False:
-        one.durable.add(node)
-    if target is None:
-        one.copies.add(node)
-    else:
-        one.hints.setdefault(target, set()).add(node)
 
 
 def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
@@ -289,7 +296,7 @@ def _lacking(
 ) -> Iterator[str]:
     """The primaries without copy, hint and excuse. A copy may be in the lost end of the log of
     the primary itself, a hint in that of a node that is none."""
-    primaries = ring.primaries(c.history.keys[int(c.key[version])])
+    primaries = ring.primaries(c.keys[version])
     for primary in primaries[: known.places]:
         there = primary in known.copies or primary in known.hints
         if not there and not known.excused(primary):

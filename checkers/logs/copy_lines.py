@@ -27,9 +27,11 @@ NONE = -1
 class CopyLines:
     """Lines of ABOUT and START, in order of time.
 
+    places: where they are among all events
     names, numbers: of each line its event, and which copy it is about
     copies: by number"""
 
+    places: list[int]
     lines: list[Event]
     names: list[str]
     numbers: list[int]
@@ -38,7 +40,8 @@ class CopyLines:
 
 def copy_lines(logs: Logs) -> CopyLines:
     """Derived from logs (`Logs.once`)."""
-    lines = logs.of_kinds(START, *ABOUT)
+    places = logs.places(START, *ABOUT)
+    lines = [logs.events[place] for place in places]
     copies: list[Copy] = []
     #: node -> key -> number of its record; (node, target) -> the same of its hints
     known: defaultdict[object, dict[str, int]] = defaultdict(dict)
@@ -61,4 +64,4 @@ def copy_lines(logs: Logs) -> CopyLines:
             number = of_node[key] = len(copies)
             copies.append((node, key, target))
         numbers.append(number)
-    return CopyLines(lines, names, numbers, copies)
+    return CopyLines(places, lines, names, numbers, copies)

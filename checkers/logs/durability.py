@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from dynamesis.checkers.explain.describe import counted, fate, listed, name
+from dynamesis.checkers.explain.describe import counted, fate, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK
@@ -36,8 +36,9 @@ def check_durability(run: Run, logs: Logs) -> CheckerResult:
     endings = Endings.of(c.history, run.timeline)
     found: list[Anomaly] = []
     judged, more = 0, 0
+    nothing = Kept()
     for version, claimed in _claims(c):
-        known = kept.get(name(c, version), Kept())
+        known = kept.get(c.names[version], nothing)
         begun, ended = int(c.written[version]), int(c.ended[version])
         window = (int(c.history.time[begun]), int(c.history.time[ended]) + WORKS)
         judged += 1

@@ -88,6 +88,9 @@ class Rings:
     versions: Mapping[str | None, list[tuple[int, int]]] = field(default_factory=dict)
     #: whether the membership changed
     changed: bool = False
+    _known: dict[tuple[str, int], bool] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, logs: Logs, last: CheckedRing, timeline: Timeline) -> Rings:
@@ -113,11 +116,24 @@ class Rings:
     def behind(self, nodes: Iterable[str], mono: int | None) -> bool:
         """Whether one of the nodes knew an older layout then than some other node: its disk is an
         older one, or it was away."""
-        return mono is not None and any(
-            self._version(node, mono) < self._version(None, mono)
-            for node in nodes
-            if node in self.versions
-        )
+        if mono is None:
+            return False
+        place = bisect_right(self._logged, mono)
+        return any(self._is_behind(node, place) for node in nodes)
+
+    @cached_property
+    def _logged(self) -> list[int]:
+        """When any layout was logged: between two of these no node's layout changes."""
+        return sorted({mono for seen in self.versions.values() for mono, _ in seen})
+
+    def _is_behind(self, node: str, place: int) -> bool:
+        """Whether a node knew an older layout after so many of these instants."""
+        found = self._known.get((node, place))
+        if found is None:
+            mono = self._logged[place - 1] if place else -1
+            behind = self._version(node, mono) < self._version(None, mono)
+            found = self._known[node, place] = node in self.versions and behind
+        return found
 
     def _version(self, node: str | None, mono: int) -> int:
         """The version of the last layout that a node, or any, had logged; 0 for none."""

@@ -23,6 +23,7 @@ from dynamesis.checkers.explain.describe import counted
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
+from dynamesis.checkers.logs.copy_lines import copy_lines
 from dynamesis.checkers.logs.logs import Event, Logs, surely_down
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
@@ -62,17 +63,26 @@ def _wrong(
     arrivals = _arrivals(logs)
     #: node -> (target, key) -> line
     kept: defaultdict[str, dict[tuple[str, str], Event]] = defaultdict(dict)
-    for event in logs.of_kinds("start", "stored", "held", "storage-error", "handed-off"):
+    for event in _about_hints(logs):
         what = event["event"]
         if what == "stored" or what == "held":
-            if "hint_for" in event:
-                kept[event["node"]][str(event["hint_for"]), str(event.get("key"))] = event
+            kept[event["node"]][str(event["hint_for"]), str(event.get("key"))] = event
         elif what == "start" or (what == "storage-error" and event.get("table") == "hints"):
             kept[event["node"]].clear()
         elif what == "handed-off" and isinstance(event.get("hash"), str):
             about = str(event.get("target")), str(event.get("key"))
             last = kept[event["node"]].pop(about, None)
             yield event, last, _what_is_wrong(c, timeline, logs, arrivals, event, last)
+
+
+def _about_hints(logs: Logs) -> list[Event]:
+    """The lines about hints that are kept, and about what may end that, in order of time."""
+    lines = logs.once(copy_lines)
+    hints = {number for number, (_, _, target) in enumerate(lines.copies) if target is not None}
+    places = [
+        place for place, number in zip(lines.places, lines.numbers, strict=True) if number in hints
+    ]
+    return logs.with_kinds(places, "start", "storage-error", "handed-off")
 
 
 def _arrivals(logs: Logs) -> Arrivals:

@@ -58,9 +58,18 @@ class Logs:
 
     def of_kinds(self, *kinds: str) -> list[Event]:
         """The events of these names, in order of time: few checkers need more."""
-        places = [self._by_kind.get(kind, []) for kind in dict.fromkeys(kinds)]
-        found = places[0] if len(places) == 1 else sorted(chain.from_iterable(places))
-        return [self.events[place] for place in found]
+        events = self.events
+        return [events[place] for place in self.places(*kinds)]
+
+    def with_kinds(self, places: Iterable[int], *kinds: str) -> list[Event]:
+        """The events at these places, and those of these names, in order of time."""
+        more = [self._by_kind.get(kind, []) for kind in kinds]
+        return [self.events[place] for place in sorted(chain(places, *more))]
+
+    def places(self, *kinds: str) -> list[int]:
+        """Where the events of these names are."""
+        found = [self._by_kind.get(kind, []) for kind in dict.fromkeys(kinds)]
+        return found[0] if len(found) == 1 else sorted(chain.from_iterable(found))
 
     @cached_property
     def _by_kind(self) -> dict[str, list[int]]:

@@ -66,8 +66,6 @@ class _Watch:
         self._c = c
         self._lines = logs.once(copy_lines)
         self._versions = dict(zip(c.history.ids, c.of_id.tolist(), strict=True))
-        #: by version
-        self._keys = [c.history.keys[key] for key in c.key.tolist()]
         #: (key, dots) -> state
         self._states: dict[tuple[str, tuple[str, ...]], int] = {}
         #: (key, dot) -> version; None where two writes have one dot
@@ -117,7 +115,7 @@ class _Watch:
     def _written(self, event: Event, key: str) -> int | None:
         """The version that a line comes of, if the history has it and it is of the line's key."""
         version = self._versions.get(str(event.get("request")), -1)
-        return version if version >= 0 and self._keys[version] == key else None
+        return version if version >= 0 and self._c.keys[version] == key else None
 
     def dropped(self) -> Iterator[Dropped]:
         """What is missing after each line, each version once a copy and a drop."""
