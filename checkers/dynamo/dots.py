@@ -20,8 +20,8 @@ def check_dots(run: Run) -> CheckerResult:
     named: dict[tuple[str, str], dict[str, int]] = {}
     ids, keys = h.id.tolist(), h.key_of.tolist()
     for row in sorted(h.worth):
-        dot = h.worth[row].get("dot")
-        if isinstance(dot, str) and ids[row] >= 0:
+        dot = h.worth[row].get("dot") if ids[row] >= 0 else None
+        if isinstance(dot, str):
             writes = named.setdefault((h.keys[keys[row]], dot), {})
             writes.setdefault(str(h.ids[ids[row]]), row)
     if not named:

@@ -28,6 +28,9 @@ class CheckedRing:
     _of_key: dict[str, tuple[str, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _of_partition: dict[int, tuple[str, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, test: Mapping[str, Any] | None) -> CheckedRing | None:
@@ -68,7 +71,10 @@ class CheckedRing:
 
     def holders(self, partition: int) -> tuple[str, ...]:
         """The N nodes that should hold every key of a partition."""
-        return _walk(self, partition)
+        found = self._of_partition.get(partition)
+        if found is None:
+            found = self._of_partition[partition] = _walk(self, partition)
+        return found
 
 
 def everywhere(test: Mapping[str, Any] | None) -> bool:

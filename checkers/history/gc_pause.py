@@ -14,6 +14,9 @@ from contextlib import contextmanager
 
 #: so few objects that were built in a pause may stay young
 _FEW = 1_500
+#: of what is built while something is frozen, most stays until the end: so many new objects are
+#: looked at together
+_SELDOM = 200_000
 #: not empty while `gc_frozen` has frozen something
 _ours: list[bool] = []
 
@@ -36,16 +39,20 @@ def gc_paused() -> Iterator[None]:
 
 @contextmanager
 def gc_frozen() -> Iterator[None]:
-    """Let the collector pass over all that is there already. Does nothing where a caller has
-    frozen something itself."""
+    """Let the collector pass over all that is there already, and look seldom at what is new. Does
+    nothing where a caller has frozen something itself."""
     if _is_frozen():
         yield
         return
+    before = gc.get_threshold()
     gc.freeze()
     _ours.append(True)
+    if before[0]:
+        gc.set_threshold(max(before[0], _SELDOM), *before[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*before)
         _ours.pop()
         gc.unfreeze()
 

@@ -123,16 +123,27 @@ class _Watch:
         #: copy -> state
         there: dict[int, int] = {}
         each = zip(lines.lines, lines.names, lines.numbers, self._shown, strict=True)
+        whole, named, lost, versions = self._whole, self._named, self._lost, self._versions
         for event, what, copy, after in each:
             if what == "stored" and after != NONE:
-                if self._whole[after]:
-                    yield from self._missing(event, there.get(copy, after), after)
+                before = there.get(copy, after)
                 there[copy] = after
+                if not whole[after]:
+                    continue
+                self.merges += 1
+                # of most lines it is known already that they are right
+                if (
+                    (before != after and lost.get((before, after), True))
+                    or "incoming" in event
+                    or versions.get(str(event.get("request")), NONE) not in named[after]
+                ):
+                    yield from self._missing(event, before, after)
             elif what == "held":
                 if copy in there:
                     about = lines.copies[copy][1], str(event.get("hash"))
                     state = self._of_hash.get(about, NONE)
-                    if state != NONE and self._whole[state]:
+                    if state != NONE and whole[state]:
+                        self.merges += 1
                         yield from self._missing(event, state, state)
             elif what == START:
                 node = event["node"]
@@ -143,7 +154,6 @@ class _Watch:
 
     def _missing(self, event: Event, before: int, after: int) -> Iterable[Dropped]:
         """The versions that were there, or came, and that nothing replaces which is there now."""
-        self.merges += 1
         get = event.get
         why, incoming = get("why"), get("incoming")
         found: list[Dropped] = []

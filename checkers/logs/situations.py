@@ -308,7 +308,8 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
             if what == "deleted":
                 versions.pop(copy, None)
             continue
-        alike = _alike_of(seen, event, STORED)
+        about = STORED, event.get("why"), "hint_for" in event
+        alike = seen.get(about) or _alike_of(seen, event, STORED)
         times = _times(event) if "times" in event else 1
         alike.times += times
         for field, name, when in alike.given:

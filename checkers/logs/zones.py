@@ -26,9 +26,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import fate, listed, name
-from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.causality import NEVER, Causality
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.pairing import OK
+from dynamesis.checkers.history.pairing import OK, Ints
 from dynamesis.checkers.logs.copies import WORKS, Kept, judged_writes, kept_by_id
 from dynamesis.checkers.logs.endings import Rings
 from dynamesis.checkers.logs.logs import Event, Logs
@@ -142,7 +142,7 @@ def check_newcomers(run: Run, logs: Logs) -> CheckerResult:
         return skip("in a world that is late, or fails, at random a message may be lost")
     due = [
         Passed(version, *each)
-        for version in np.flatnonzero(c.outcome == OK).tolist()
+        for version in _while_moving(c, logs).tolist()
         for each in _newcomers(run, logs, ring, version)
     ]
     got, judged = _got(logs, {c.names[each.version] for each in due}), len(due)
@@ -150,6 +150,20 @@ def check_newcomers(run: Run, logs: Logs) -> CheckerResult:
     found = [_passed_over(c, each) for each in passed[:DESCRIBED]]
     more = {"lost-hint": len(passed) - DESCRIBED} if len(passed) > DESCRIBED else {}
     return judge(found, (), {"copies": judged}, more)
+
+
+def _while_moving(c: Causality, logs: Logs) -> Ints:
+    """The acknowledged writes that began while some node knew a layout that moves partitions."""
+    versions = np.flatnonzero(c.outcome == OK)
+    begun = c.history.time[c.written[versions]] + (logs.began or 0)
+    moving = np.zeros(len(versions), np.bool_)
+    for layouts, stamps in logs.once(_layouts).values():
+        ends = [*stamps[1:], NEVER]
+        for layout, since, until in zip(layouts, stamps, ends, strict=True):
+            if "target" in layout:
+                moving |= (since <= begun) & (begun < until)
+    found: Ints = versions[moving]
+    return found
 
 
 def _got(logs: Logs, ids: Collection[str]) -> dict[str, set[str]]:
