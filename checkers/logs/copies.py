@@ -23,7 +23,7 @@ node, as one does whose disk is an older one; or the membership changed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +64,9 @@ class Kept:
     places: int | None = None
     stamped: set[str] = field(default_factory=set)
 
-    def others(self, endings: Endings, window: Window, primaries: tuple[str, ...]) -> set[str]:
+    def others(
+        self, endings: Endings, window: Window, primaries: tuple[str, ...]
+    ) -> frozenset[str]:
         """The nodes beyond the primaries whose processes ended then."""
         return endings.nodes(window) - {*primaries}
 
@@ -283,7 +285,7 @@ def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Windo
 
 def _coordinators(
     c: Causality, version: int, known: Kept, endings: Endings, window: Window
-) -> set[str]:
+) -> Set[str]:
     """The nodes that may have coordinated a write: by its answer, and by the logs. The line of a
     stamp may itself be lost; where nothing names a node, it may be any of those that ended."""
     named = c.history.worth.get(int(c.ended[version]), {}).get("coordinator")
