@@ -18,11 +18,12 @@ def check_dots(run: Run) -> CheckerResult:
     c = run.order
     h = c.history
     named: dict[tuple[str, str], dict[str, int]] = {}
+    ids, keys = h.id.tolist(), h.key_of.tolist()
     for row in sorted(h.worth):
-        dot = h.worth[row].get("dot")
-        if isinstance(dot, str) and h.id[row] >= 0:
-            writes = named.setdefault((h.keys[h.key_of[row]], dot), {})
-            writes.setdefault(str(h.ids[h.id[row]]), row)
+        dot = h.worth[row].get("dot") if ids[row] >= 0 else None
+        if isinstance(dot, str):
+            writes = named.setdefault((h.keys[keys[row]], dot), {})
+            writes.setdefault(str(h.ids[ids[row]]), row)
     if not named:
         return skip("no acknowledgement has the dot under which it was stamped")
     found = []

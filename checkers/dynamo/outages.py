@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,3 +103,25 @@ def sides(grudge: Any) -> list[tuple[str, ...]]:
     rest = {name for others in alike for name in others} - {*map(str, grudge)}
     found = [*map(tuple, alike.values()), tuple(sorted(rest))]
     return [side for side in found if side]
+
+
+def reach(
+    members: Sequence[str], whole: Sequence[Outage], named: str | None, asked: str | None
+) -> set[str]:
+    """The nodes in reach during these outages, of the coordinator if that is named, else of
+    the node that was asked."""
+    down = {node for o in whole for node in o.down}
+    apart = {pair for o in whole for pair in o.cut}
+    up = [node for node in members if node not in down]
+    if named is None and asked is None:
+        return set(up)
+    # the node asked need not be a member: a newcomer that knows the ring serves clients too
+    reached = {named or asked or ""} - down
+    frontier = list(reached)
+    while frontier:
+        here = frontier.pop()
+        beyond = {n for n in up if not {(n, here), (here, n)} & apart} - reached
+        reached |= beyond
+        if named is None:
+            frontier += sorted(beyond)
+    return reached

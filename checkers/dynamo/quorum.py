@@ -14,7 +14,7 @@ nothing whatever was written.
 `unavailable`: an operation that was refused, with whatever code, although no fault that can
 excuse it was near (within `grace` seconds, 5 without that in test.json), or although enough
 nodes were certainly up and reachable. What a client refused itself, or had to be refused
-whatever the cluster's health, is not counted (`_of_client`). A fault excuses only what it can
+whatever the cluster's health, is not counted (`of_client`). A fault excuses only what it can
 cause (`RESTARTS`, `DISKS`). A busy machine may delay an operation or two: time-outs count only
 when they are at least three and more than one in a hundred, and so does a lack of a quorum
 that showed only after WAITED: nodes were asked, and answered too late. (A write that was
@@ -35,17 +35,16 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.outages import Outage, joined, outages
-from dynamesis.checkers.dynamo.quorum_claims import contradiction, forgetful, needed
-from dynamesis.checkers.dynamo.request_needs import PATIENT, Needs
+from dynamesis.checkers.dynamo.outages import Outage, joined, outages, reach
+from dynamesis.checkers.dynamo.quorum_claims import claims, contradiction, forgetful, needed
+from dynamesis.checkers.dynamo.request_needs import PATIENT, Needs, of_client
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.dynamo.zones import in_each_zone, too_far
 from dynamesis.checkers.explain.describe import at, listed, times
 from dynamesis.checkers.graph.causality import NEVER
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import History
-from dynamesis.checkers.history.op import canonical
-from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
+from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
@@ -53,8 +52,6 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
 #: codes that a slow machine causes if the answer took WAITED: replicas answered too late
 QUORUMS = ("read-quorum", "write-quorum", "no-coordinator")
-#: codes that clients and the harness give themselves
-CLIENTS = ("closed", "context-evicted", "client-broke")
 #: codes that a world (`unsteady` of test.json) causes by itself: late at random, with failing disks
 UNSTEADY = {
     "late": (*DELAYS, *QUORUMS, "overloaded", "not-ready"),
@@ -65,10 +62,6 @@ UNSTEADY = {
 RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "upgrade", "dead")
 #: families of faults that make storage fail: by themselves, or by ending a node as it stores
 DISKS = ("disk", "kill", "wipe", "stop", "membership", "upgrade", "dead")
-#: bytes of a value, or characters of a key, that a store may find too large
-LARGE = {"value-too-large": 1 << 16, "key-too-large": 256}
-#: writes of a key, or bytes of their values, that a store may find too many siblings
-MANY, MANY_BYTES = 16, 1 << 16
 #: delays by so many stalls of the machine are the store's
 STALLS = 3
 #: time-outs of one key's final reads, without any answer, that no slow machine excuses
@@ -113,7 +106,7 @@ def _unread(h: History, timeline: Timeline) -> Iterator[Anomaly]:
     answered = set(h.key_of[gets[h.kind[gets] == OK]].tolist())
     failed: dict[int, list[int]] = {}
     for row in gets[h.kind[gets] != OK].tolist():
-        if int(h.key_of[row]) not in answered and not _of_client(h, row):
+        if int(h.key_of[row]) not in answered and not of_client(h, row):
             failed.setdefault(int(h.key_of[row]), []).append(row)
     for key, rows in failed.items():
         codes = Counter(h.errors[row].code if row in h.errors else "?" for row in rows)
@@ -129,35 +122,6 @@ def _unread(h: History, timeline: Timeline) -> Iterator[Anomaly]:
         )
         ops = tuple(sorted(each for row in rows for each in (int(h.pair[row]), row)))
         yield Anomaly("unavailable", why, h.keys[key], ops, {"codes": dict(codes)})
-
-
-def _of_client(h: History, row: int) -> bool:
-    """Whether an operation failed by what the client itself did: it was never sent, or it had
-    to be refused by any cluster."""
-    code, begin = h.errors[row].code if row in h.errors else "", int(h.pair[row])
-    if code == "bad-context":
-        basis = int(h.basis[begin])
-        return basis >= 0 and bool(h.key_of[basis] != h.key_of[begin])
-    if code == "value-too-large":
-        return _size(h.value_of(begin)) > LARGE[code]
-    if code == "key-too-large":
-        return len(h.keys[h.key_of[begin]]) > LARGE[code]
-    if code == "too-many-siblings":
-        return _many_written(h, begin)
-    return code in CLIENTS
-
-
-def _many_written(h: History, before: int) -> bool:
-    """Whether a key may have had too many siblings: so much was written of it before a row."""
-    written = (h.kind[:before] == INVOKE) & h.rows("put", "delete")[:before]
-    rows = np.flatnonzero(written & (h.key_of[:before] == h.key_of[before])).tolist()
-    return len(rows) >= MANY or sum(_size(h.value_of(row)) for row in rows) >= MANY_BYTES
-
-
-def _size(value: Any) -> int:
-    """Bytes of a value as JSON, at least; of one that its client pads, with the padding (`pad`)."""
-    pad = value.get("pad") if isinstance(value, dict) else None
-    return len(canonical(value)) + (pad if isinstance(pad, int) else 0)
 
 
 class LedgerJudge:
@@ -187,6 +151,9 @@ class LedgerJudge:
         self.sinces = sorted(o.since for o in self.outages)
         self.untils = sorted(o.until for o in self.outages)
         self.reachable: dict[tuple[int, int, str | None, str | None], frozenset[str]] = {}
+        #: when each outage was started and had ended, and row -> `near`
+        self.spans = np.array([(o.started, o.ended) for o in self.outages], np.int64).reshape(-1, 2)
+        self.known_near: dict[int, list[Outage]] = {}
         #: node -> its zone, where nodes lie in zones
         self.zones = dict(ring.zones)
         self.moved = any(fault.kind == "membership" for fault in timeline.faults)
@@ -207,24 +174,54 @@ class LedgerJudge:
         acknowledged = (h.kind == OK) & h.rows(*_FS) & (h.process >= 0)
         claiming = [row for row in h.worth if acknowledged[row]]
         rows = np.flatnonzero(acknowledged) if self.outages else np.array(claiming, np.int64)
-        for row, begin in zip(rows.tolist(), h.pair[rows].tolist(), strict=True):
-            need = self.needs.at(row)
-            could = self.could_answer(row, begin, row)
-            info = h.worth.get(row)
-            primaries = self.primaries(row)
-            answered = could.intersection(primaries if need.strict else self.members)
-            possible = len(could.intersection(primaries))
-            writes = h.fs[h.f[row]] != "get"
-            known = writes or bool(h.sib_start[row + 1] > h.sib_start[row])
-            reason = contradiction(info, need, possible, known or need.notfound_ok)
-            if writes and self.all_durable and not reason:
-                reason = forgetful(info)
-            if possible < need.primaries and not reason:
-                reason = f"only {possible} of the primaries that it needs can have answered"
-            reason = reason or too_far(need, self.zones, info, answered)
-            if len(answered) < need.answers or reason:
-                reason = reason or f"only {listed(sorted(answered))} can have answered"
-                yield self.anomaly("impossible-ack", row, f"needs {needed(need)}, but {reason}")
+        #: what is known of answers: most of them are alike in all that they are judged by
+        known: dict[tuple[object, ...], str] = {}
+        each = zip(rows.tolist(), h.pair[rows].tolist(), self._alike(rows), strict=True)
+        for row, begin, alike in each:
+            if begin in h.options:
+                reason = self.contradicted(row, begin)
+            else:
+                about = (*alike, *claims(h.worth.get(row)))
+                found = known.get(about)
+                reason = found if found is not None else self.contradicted(row, begin)
+                known[about] = reason
+            if reason:
+                need = needed(self.needs.at(row))
+                yield self.anomaly("impossible-ack", row, f"needs {need}, but {reason}")
+
+    def _alike(self, rows: Ints) -> Iterator[tuple[int, ...]]:
+        """Of acknowledgements all that they are judged by, but for what they claim and what they
+        asked for: the outages that last, by two numbers, the node that was asked, what was asked
+        of it, whether it showed anything, and the key, if it is known who its primaries were."""
+        h, begins = self.h, self.h.pair[rows]
+        yield from zip(
+            np.searchsorted(self.sinces, begins).tolist(),
+            np.searchsorted(self.untils, rows, "right").tolist(),
+            h.node[rows].tolist(),
+            h.f[rows].tolist(),
+            (h.sib_start[rows + 1] > h.sib_start[rows]).tolist(),
+            [-1] * len(rows) if self.moved else h.key_of[rows].tolist(),
+            strict=True,
+        )
+
+    def contradicted(self, row: int, begin: int) -> str:
+        """Why an acknowledgement is impossible; empty where it is not."""
+        h, need, info = self.h, self.needs.at(row), self.h.worth.get(row)
+        could = self.could_answer(row, begin, row)
+        primaries = self.primaries(row)
+        answered = could.intersection(primaries if need.strict else self.members)
+        possible = len(could.intersection(primaries))
+        writes = h.fs[h.f[row]] != "get"
+        known = writes or bool(h.sib_start[row + 1] > h.sib_start[row])
+        reason = contradiction(info, need, possible, known or need.notfound_ok)
+        if writes and self.all_durable and not reason:
+            reason = forgetful(info)
+        if possible < need.primaries and not reason:
+            reason = f"only {possible} of the primaries that it needs can have answered"
+        reason = reason or too_far(need, self.zones, info, answered)
+        if len(answered) < need.answers and not reason:
+            reason = f"only {listed(sorted(answered))} can have answered"
+        return reason or ""
 
     def could_answer(self, row: int, begin: int, end: int) -> frozenset[str]:
         """Nodes that may have answered the coordinator of an operation from one row to
@@ -238,27 +235,8 @@ class LedgerJudge:
         found = self.reachable.get(about)
         if found is None:
             whole = [o for o in self.outages if o.since < begin and end < o.until]
-            found = self.reachable[about] = frozenset(self.reach(whole, named, asked))
+            found = self.reachable[about] = frozenset(reach(self.members, whole, named, asked))
         return found
-
-    def reach(self, whole: Sequence[Outage], named: str | None, asked: str | None) -> set[str]:
-        """The nodes in reach during these outages, of the coordinator if that is named, else of
-        the node that was asked."""
-        down = {node for o in whole for node in o.down}
-        apart = {pair for o in whole for pair in o.cut}
-        up = [node for node in self.members if node not in down]
-        if named is None and asked is None:
-            return set(up)
-        # the node asked need not be a member: a newcomer that knows the ring serves clients too
-        reached = {named or asked or ""} - down
-        frontier = list(reached)
-        while frontier:
-            here = frontier.pop()
-            beyond = {n for n in up if not {(n, here), (here, n)} & apart} - reached
-            reached |= beyond
-            if named is None:
-                frontier += sorted(beyond)
-        return reached
 
     def unavailable(self, counted: Collection[int] = ()) -> list[Anomaly]:
         """Refusals that nothing excuses, but for those in rows that were `counted` already."""
@@ -268,7 +246,7 @@ class LedgerJudge:
         delayed: list[int] = []
         for row in ended.tolist():
             code = h.errors[row].code if row in h.errors else ""
-            judged = code and not _of_client(h, row) and not self.own_fault(row, code)
+            judged = code and not of_client(h, row) and not self.own_fault(row, code)
             if judged and self.was_fair(row):
                 (delayed if self.was_late(row) else refused).append(row)
         begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*_FS) & (h.process >= 0))
@@ -347,8 +325,14 @@ class LedgerJudge:
         that may cause what it ended in: storage fails by faults of disks, or as a node ends;
         and a node that was never started anew since the load began has no reason not to be
         ready."""
-        since = self.since(row)
-        near = [o for o in self.outages if o.started < row and o.ended >= since]
+        found = self.known_near.get(row)
+        if found is None:
+            found = self.known_near[row] = self._near(row)
+        return found
+
+    def _near(self, row: int) -> list[Outage]:
+        started, ended = self.spans[:, 0] < row, self.spans[:, 1] >= self.since(row)
+        near = [self.outages[place] for place in np.flatnonzero(started & ended).tolist()]
         code = self.h.errors[row].code
         if code in ("storage-read", "storage-write"):
             return [o for o in near if o.family in DISKS]

@@ -26,6 +26,22 @@ def _local(count: int) -> str:
     return f"{counted(count, 'node')} of the coordinator's zone"
 
 
+def claims(quorum_info: Any) -> tuple[object, ...]:
+    """All of an answer's claims that it is judged by; None for one that it does not make."""
+    if not isinstance(quorum_info, dict):
+        return ()
+    get = quorum_info.get
+    named, replicas, primaries = get("coordinator"), get("replicas"), get("primaries")
+    durable, fallbacks = get("durable"), get("fallbacks")
+    return (
+        named if named is None else str(named),
+        replicas if isinstance(replicas, int) else None,
+        primaries if isinstance(primaries, int) else None,
+        durable if isinstance(durable, int) else None,
+        fallbacks if isinstance(fallbacks, int) else None,
+    )
+
+
 def forgetful(quorum_info: Any) -> str | None:
     """How the answer to a write contradicts itself where no copy counts before it is durable: it
     claims more copies than durable ones."""
@@ -45,23 +61,23 @@ def contradiction(quorum_info: Any, need: Need, possible: int, known: bool) -> s
     that could answer; `known`: False for a get whose stand-ins count for nothing."""
     if not isinstance(quorum_info, Mapping):
         return None
-    claims = {k: v for k, v in quorum_info.items() if isinstance(v, int)}
-    replicas = claims.get("replicas", need.answers)
+    numbers = {k: v for k, v in quorum_info.items() if isinstance(v, int)}
+    replicas = numbers.get("replicas", need.answers)
     if replicas < need.answers:
         return f"the answer itself claims only {counted(replicas, 'replica')}"
     for name, least in (("primaries", need.primaries), ("durable", need.durable)):
-        if claims.get(name, least) < least:
-            return f"the answer itself claims only {claims[name]} {name}"
-    if claims.get("primaries", 0) > possible:
+        if numbers.get(name, least) < least:
+            return f"the answer itself claims only {numbers[name]} {name}"
+    if numbers.get("primaries", 0) > possible:
         return (
-            f"the answer claims {counted(claims['primaries'], 'primary', 'primaries')}, of which "
+            f"the answer claims {counted(numbers['primaries'], 'primary', 'primaries')}, of which "
             f"{possible} could answer"
         )
-    if claims.get("durable", 0) > replicas:
-        return f"the answer claims {_copies(claims['durable'])} of {counted(replicas, 'replica')}"
-    if not known and claims.get("fallbacks", 0) > 0:
+    if numbers.get("durable", 0) > replicas:
+        return f"the answer claims {_copies(numbers['durable'])} of {counted(replicas, 'replica')}"
+    if not known and numbers.get("fallbacks", 0) > 0:
         return (
-            f"{claims['fallbacks']} of the copies that the answer counts, on fallbacks for a "
+            f"{numbers['fallbacks']} of the copies that the answer counts, on fallbacks for a "
             "primary, held nothing (it showed nothing): that proves nothing"
         )
     return None

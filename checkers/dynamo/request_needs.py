@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from dynamesis.checkers.history.columns import History
+from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INVOKE
 
 #: s that nodes have for a request of their own accord
@@ -26,6 +28,12 @@ PATIENT = 2.0
 #: of a time-out that was asked for: what must have passed before it explains that an operation
 #: came to nothing
 _MOST = 0.9
+#: codes that clients and the harness give themselves
+CLIENTS = ("closed", "context-evicted", "client-broke")
+#: bytes of a value, or characters of a key, that a store may find too large
+LARGE = {"value-too-large": 1 << 16, "key-too-large": 256}
+#: writes of a key, or bytes of their values, that a store may find too many siblings
+MANY, MANY_BYTES = 16, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -120,3 +128,32 @@ class Needs:
         one, other = self.at(get), self.at(write)
         strict = one.strict and other.strict
         return strict and one.answers + other.answers > max(one.n, other.n)
+
+
+def of_client(h: History, row: int) -> bool:
+    """Whether an operation failed by what the client itself did: it was never sent, or it had
+    to be refused by any cluster."""
+    code, begin = h.errors[row].code if row in h.errors else "", int(h.pair[row])
+    if code == "bad-context":
+        basis = int(h.basis[begin])
+        return basis >= 0 and bool(h.key_of[basis] != h.key_of[begin])
+    if code == "value-too-large":
+        return _size(h.value_of(begin)) > LARGE[code]
+    if code == "key-too-large":
+        return len(h.keys[h.key_of[begin]]) > LARGE[code]
+    if code == "too-many-siblings":
+        return _many_written(h, begin)
+    return code in CLIENTS
+
+
+def _many_written(h: History, before: int) -> bool:
+    """Whether a key may have had too many siblings: so much was written of it before a row."""
+    written = (h.kind[:before] == INVOKE) & h.rows("put", "delete")[:before]
+    rows = np.flatnonzero(written & (h.key_of[:before] == h.key_of[before])).tolist()
+    return len(rows) >= MANY or sum(_size(h.value_of(row)) for row in rows) >= MANY_BYTES
+
+
+def _size(value: Any) -> int:
+    """Bytes of a value as JSON, at least; of one that its client pads, with the padding (`pad`)."""
+    pad = value.get("pad") if isinstance(value, dict) else None
+    return len(canonical(value)) + (pad if isinstance(pad, int) else 0)

@@ -10,7 +10,7 @@ is passed over once its zone has its share of the N, unless no other node is lef
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import md5
 from typing import Any
@@ -25,6 +25,12 @@ class CheckedRing:
     n: int
     zones: tuple[tuple[str, str], ...] = ()
     quotas: tuple[tuple[str, int], ...] = ()
+    _of_key: dict[str, tuple[str, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _of_partition: dict[int, tuple[str, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, test: Mapping[str, Any] | None) -> CheckedRing | None:
@@ -58,11 +64,17 @@ class CheckedRing:
 
     def primaries(self, key: str) -> tuple[str, ...]:
         """The N nodes that should hold a key; fewer only when there are fewer nodes."""
-        return self.holders(self.partition(key))
+        found = self._of_key.get(key)
+        if found is None:
+            found = self._of_key[key] = self.holders(self.partition(key))
+        return found
 
     def holders(self, partition: int) -> tuple[str, ...]:
         """The N nodes that should hold every key of a partition."""
-        return _walk(self, partition)
+        found = self._of_partition.get(partition)
+        if found is None:
+            found = self._of_partition[partition] = _walk(self, partition)
+        return found
 
 
 def everywhere(test: Mapping[str, Any] | None) -> bool:

@@ -56,13 +56,18 @@ class Sweep:
     `ranks`: where the last writer wins."""
 
     bits: dict[int, int]
+    #: by row, and by version: whose it is
+    process: list[int]
+    writer: list[int]
+    #: the deletes that may take effect
+    deletions: frozenset[int]
     ranks: Ranks | None = None
     pasts: dict[int, int] = field(default_factory=dict)
     owed_writes: dict[int, int] = field(default_factory=dict)
     owed_reads: dict[int, int] = field(default_factory=dict)
     acknowledged: int = 0
     removed: int = 0
-    #: the deletes that may have taken effect
+    #: those that were written already
     deletes: list[int] = field(default_factory=list)
     sessions: dict[int, SessionState] = field(default_factory=lambda: defaultdict(SessionState))
     #: what was acknowledged, and the session's own, when each open get began
@@ -143,28 +148,31 @@ def _missing_of_gets(run: Run) -> Iterator[MissingOfKey]:
     order = np.argsort(keys, kind="stable")
     cuts = np.searchsorted(keys[order], np.arange(len(h.keys) + 1))
     by_key, starts = c.by_key
+    process, writer = h.process.tolist(), h.process[c.written].tolist()
+    deletions = frozenset(np.flatnonzero(c.deletes & c.may_take_effect).tolist())
     for key in range(len(h.keys)):
         of_key = gets[order[cuts[key] : cuts[key + 1]]]
         versions = by_key[starts[key] : starts[key + 1]]
         if len(of_key) and len(versions):
-            for kind, row, missing in _sweep(c, versions, of_key, lww):
+            bits = {version: 1 << place for place, version in enumerate(versions.tolist())}
+            sweep = Sweep(bits, process, writer, deletions, Ranks(c, bits) if lww else None)
+            for kind, row, missing in _sweep(c, sweep, versions, of_key):
                 yield versions, kind, row, missing
 
 
-def _sweep(c: Causality, versions: Ints, gets: Ints, lww: bool) -> Iterator[Missing]:
-    bits = {v: 1 << i for i, v in enumerate(versions.tolist())}
-    sweep = Sweep(bits, Ranks(c, bits) if lww else None)
+def _sweep(c: Causality, sweep: Sweep, versions: Ints, gets: Ints) -> Iterator[Missing]:
+    bits, sessions = sweep.bits, sweep.sessions
     for what, number in _in_order(c, versions, gets):
         if what == WROTE:
             _write(c, sweep, number)
         elif what == BEGIN:
-            session = sweep.sessions[int(c.history.process[number])]
+            session = sessions[sweep.process[number]]
             sweep.begun[number] = sweep.acknowledged, session.wrote, session.covered
         elif what == SHOWED:
             yield from _judge(c, sweep, number)
         else:
             sweep.acknowledged |= bits[number]
-            sweep.sessions[_process(c, number)].wrote |= bits[number]
+            sessions[sweep.writer[number]].wrote |= bits[number]
 
 
 def _in_order(c: Causality, versions: Ints, gets: Ints) -> Iterator[tuple[int, int]]:
@@ -184,12 +192,8 @@ def _in_order(c: Causality, versions: Ints, gets: Ints) -> Iterator[tuple[int, i
     return zip(what[order].tolist(), numbers[order].tolist(), strict=True)
 
 
-def _process(c: Causality, version: int) -> int:
-    return int(c.history.process[c.written[version]])
-
-
 def _write(c: Causality, sweep: Sweep, version: int) -> None:
-    session = sweep.sessions[_process(c, version)]
+    session = sweep.sessions[sweep.writer[version]]
     past, writes, reads = sweep.bits[version], session.wrote, session.covered
     for parent in c.parents_of(version):
         past |= sweep.pasts[parent]
@@ -197,31 +201,32 @@ def _write(c: Causality, sweep: Sweep, version: int) -> None:
         reads |= sweep.owed_reads[parent]
     sweep.pasts[version] = past
     sweep.owed_writes[version], sweep.owed_reads[version] = writes, reads
-    if c.deletes[version] and c.may_take_effect[version]:
+    if version in sweep.deletions:
         sweep.removed |= past
         sweep.deletes.append(version)
 
 
-def _judge(c: Causality, sweep: Sweep, get: int) -> Iterator[Missing]:
+def _judge(c: Causality, sweep: Sweep, get: int) -> Iterable[Missing]:
     covered, writes, reads = 0, 0, 0
     shown = c.siblings_of(get)
     for version in shown:
         covered |= sweep.pasts[version]
         writes |= sweep.owed_writes[version]
         reads |= sweep.owed_reads[version]
+    sweep.sessions[sweep.process[get]].covered |= covered
     acknowledged, own, before = sweep.begun.pop(get)
-    excused = covered | sweep.removed | _lost_to(sweep, shown)
-    for kind, owed in (
+    excused = covered | sweep.removed
+    if not (acknowledged | own | before | writes | reads) & ~excused:
+        return ()
+    excused |= _lost_to(sweep, shown)
+    owed = (
         ("stale-read", acknowledged),
         ("read-your-writes", own),
         ("monotonic-reads", before),
         ("monotonic-writes", writes),
         ("writes-follow-reads", reads),
-    ):
-        missing = owed & ~excused
-        if missing:
-            yield kind, get, missing
-    sweep.sessions[int(c.history.process[get])].covered |= covered
+    )
+    return [(kind, get, bits & ~excused) for kind, bits in owed if bits & ~excused]
 
 
 def _lost_to(sweep: Sweep, shown: list[int]) -> int:

@@ -70,6 +70,18 @@ class Causality:
         return len(self.written)
 
     @cached_property
+    def names(self) -> list[str]:
+        """By version: its id."""
+        ids = self.history.ids
+        return [str(ids[number]) for number in self.history.id[self.written].tolist()]
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """By version: the name of its key."""
+        keys = self.history.keys
+        return [keys[number] for number in self.key.tolist()]
+
+    @cached_property
     def first_shown(self) -> Ints:
         """By version: the first row that showed it, NEVER if none did."""
         first = np.full(len(self), NEVER, np.int64)
@@ -251,8 +263,17 @@ class Causality:
 
     def siblings_of(self, row: int) -> list[int]:
         """The versions that a row showed, each once."""
+        if len(self) <= _FEW:
+            siblings, starts = self._siblings_and_starts
+            shown = siblings[starts[row] : starts[row + 1]]
+            return shown if len(shown) < 2 and -1 not in shown else _each_once(shown)
         span = slice(*self.history.sib_start[row : row + 2].tolist())
-        return [v for v in dict.fromkeys(self.sibling[span].tolist()) if v >= 0]
+        return _each_once(self.sibling[span].tolist())
+
+    @cached_property
+    def _siblings_and_starts(self) -> tuple[list[int], list[int]]:
+        """As `_parents_and_starts`, by row."""
+        return self.sibling.tolist(), self.history.sib_start.tolist()
 
     def _uses(self, versions: Ints, shown: list[list[int]]) -> dict[int, int]:
         """How often each version's past will be asked for."""
@@ -261,6 +282,10 @@ class Causality:
         flat = np.concatenate([flat, np.array([v for vs in shown for v in vs], np.int64)])
         used, count = np.unique(flat, return_counts=True)
         return dict(zip(used.tolist(), count.tolist(), strict=True))
+
+
+def _each_once(shown: list[int]) -> list[int]:
+    return [version for version in dict.fromkeys(shown) if version >= 0]
 
 
 def _release(version: int, uses: dict[int, int], pasts: dict[int, int]) -> None:

@@ -12,10 +12,13 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
-#: whether `gc_frozen` is in force. `gc.get_freeze_count` walks all that is frozen, which takes
-#: longer than to judge a short test: it is asked only where none is
-_in_force = False
+#: so few objects that were built in a pause may stay young
+_FEW = 1_500
+#: of what is built while something is frozen, most stays until the end: so many new objects are
+#: looked at together
+_SELDOM = 200_000
+#: not empty while `gc_frozen` has frozen something
+_ours: list[bool] = []
 
 
 @contextmanager
@@ -23,11 +26,12 @@ def gc_paused() -> Iterator[None]:
     """Hold the collector off while building what cannot contain cycles."""
     was_enabled = gc.isenabled()
     gc.disable()
+    young = gc.get_count()[0]
     try:
         yield
     finally:
         if was_enabled:
-            if not _in_force and not gc.get_freeze_count():
+            if gc.get_count()[0] - young >= _FEW and not _is_frozen():
                 gc.freeze()
                 gc.unfreeze()  # to the oldest generation
             gc.enable()
@@ -35,16 +39,24 @@ def gc_paused() -> Iterator[None]:
 
 @contextmanager
 def gc_frozen() -> Iterator[None]:
-    """Let the collector pass over all that is there already. Does nothing where a caller has
-    frozen something."""
-    global _in_force
-    if _in_force or gc.get_freeze_count():
+    """Let the collector pass over all that is there already, and look seldom at what is new. Does
+    nothing where a caller has frozen something itself."""
+    if _is_frozen():
         yield
         return
-    _in_force = True
+    before = gc.get_threshold()
     gc.freeze()
+    _ours.append(True)
+    if before[0]:
+        gc.set_threshold(max(before[0], _SELDOM), *before[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*before)
+        _ours.pop()
         gc.unfreeze()
-        _in_force = False
+
+
+def _is_frozen() -> bool:
+    """Whether something is frozen: to ask the collector takes as long as that is large."""
+    return bool(_ours) or gc.get_freeze_count() > 0

@@ -28,8 +28,7 @@ _KINDS = {"join": "join", "leave": "leave", "remove": "be removed"}
 
 def check_changes(run: Run, logs: Logs) -> CheckerResult:
     """Judge that accepted changes of the membership come about."""
-    asked = [event for event in logs.events if event["event"] == "change-proposed"]
-    asked = [event for event in asked if event.get("kind") in _KINDS]
+    asked = [event for event in logs.of_kinds("change-proposed") if event.get("kind") in _KINDS]
     if not asked:
         return skip("no node logged that it was asked for a change of the membership")
     timeline, h = run.timeline, run.order.history
@@ -48,20 +47,20 @@ def check_changes(run: Run, logs: Logs) -> CheckerResult:
 
 def _last_moved(logs: Logs) -> int:
     """When the last layout was logged (ns of the logs' clock)."""
-    return max((e.get("mono", 0) for e in logs.events if e["event"] == "layout"), default=0)
+    return max((event.get("mono", 0) for event in logs.of_kinds("layout")), default=0)
 
 
 def _waiting(
     asked: list[Event], logs: Logs, answers: list[tuple[int, str, frozenset[str]]]
 ) -> Iterator[Event]:
     """The changes that are in no node's view of the members, and that nothing explains."""
-    layouts = [event for event in logs.events if event["event"] == "layout"]
+    layouts = logs.of_kinds("layout")
     last = max(layouts, key=lambda event: event.get("version", 0), default=None)
     views = {members for _, _, members in answers}
     if len(views) != 1 or (last is not None and "target" in last):
         return
     (members,) = views
-    passed = {e.get("change") for e in logs.events if e["event"] == "change-passed-over"}
+    passed = {event.get("change") for event in logs.of_kinds("change-passed-over")}
     kinds: dict[object, set[object]] = {}
     for event in asked:
         kinds.setdefault(event.get("of"), set()).add(event.get("kind"))

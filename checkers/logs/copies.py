@@ -22,9 +22,9 @@ node, as one does whose disk is an older one; or the membership changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
+from dynamesis.checkers.logs.copy_lines import START, CopyLines, copy_lines
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -63,7 +64,9 @@ class Kept:
     places: int | None = None
     stamped: set[str] = field(default_factory=set)
 
-    def others(self, endings: Endings, window: Window, primaries: tuple[str, ...]) -> set[str]:
+    def others(
+        self, endings: Endings, window: Window, primaries: tuple[str, ...]
+    ) -> frozenset[str]:
         """The nodes beyond the primaries whose processes ended then."""
         return endings.nodes(window) - {*primaries}
 
@@ -89,13 +92,14 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
     found: list[Anomaly] = []
     judged, more = 0, 0
     dumps = Dumps.of(c, timeline, test or {})
-    rings = Rings.of(logs, ring)
+    rings = Rings.of(logs, ring, timeline)
     endings = Endings.of(c.history, timeline)
+    nothing = Kept()
     for version, window in judged_writes(c, timeline):
-        then = rings.at(c, logs, timeline, version)
-        known = kept.get(name(c, version), Kept())
+        begun = None if logs.began is None else logs.began + window[0]
+        then = rings.at(begun)
+        known = kept.get(c.names[version], nothing)
         planners = _coordinators(c, version, known, endings, window)
-        begun = logs.mono_at(c.history, int(c.written[version]))
         if then is None or endings.hide(window, planners) or rings.behind(planners, begun):
             continue
         judged += 1
@@ -143,6 +147,8 @@ class Dumps:
         """The dumps of nodes that lack a version although they had it, or a hint was kept for
         them, and no disk has forgotten. A node that no answer came from in time, nor from another
         one for it (`unplaced`), may have ended with the copy before that was on its disk."""
+        if not self.rows:
+            return
         written = int(c.written[version])
         forgot = any(written <= end for _, end in self.fresh.forgetting)
         if self.removed[version] or c.deletes[version] or forgot:
@@ -153,8 +159,6 @@ class Dumps:
                 yield row
 
 
-#: lines that show a record or a hint as it is from then on, or that it is gone
-_COPIES = frozenset({"stored", "held", "deleted"})
 #: why a coordinator has a copy
 _STAMPS = ("stamp", "retry")
 
@@ -166,67 +170,96 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
 
 
 def _kept_by_id(logs: Logs) -> dict[str, Kept]:
-    found: dict[str, Kept] = {}
-    #: the lines about what a disk refused later, which count only if they were not taken back
-    rows: dict[tuple[str, str, str | None], list[Event]] = {
-        _row(event): [] for event in logs.of_kinds("undone") if event.get("hash") is not None
-    }
-    lives: dict[str, int] = {}
-    for event in logs.events:
-        id, what = event.get("request"), event["event"]
-        one = None
-        if isinstance(id, str) and id:
-            one = found.get(id)
-            if one is None:
-                one = found[id] = Kept()
-            if event.get("why") in _STAMPS:
-                one.stamped.add(event["node"])
-        if what in _COPIES:
-            lines = rows.get(_row(event)) if rows else None
-            if lines is not None:
-                lines.append(event)
-            elif one is not None and what != "deleted":
-                _claim(one, event)
-        elif what == "start":
-            lives[event["node"]] = event.get("mono", 0)
-        elif what == "undone" and event.get("hash") is not None:
-            _take_back(rows[_row(event)], event, lives.get(event["node"], -1))
-        elif one is not None and what == "unplaced":
-            one.unplaced[str(event.get("primary"))] = event
-        elif one is not None and what == "fewer-places" and isinstance(event.get("n"), int):
-            one.places = event["n"]
-    for event in chain.from_iterable(rows.values()):
+    found: defaultdict[str, Kept] = defaultdict(Kept)
+    lines = logs.once(copy_lines)
+    taken_back, copies = _taken_back(lines), lines.copies
+    for place, event in enumerate(lines.lines):
+        what = lines.names[place]
+        if what != "stored" and what != "held":
+            continue
         id = event.get("request")
-        if isinstance(id, str) and id and event["event"] != "deleted":
-            _claim(found[id], event)
+        if not id or not isinstance(id, str):
+            continue
+        one, (node, _, target) = found[id], copies[lines.numbers[place]]
+        if event.get("why") in _STAMPS:
+            one.stamped.add(node)
+        if place in taken_back:
+            continue
+        if event.get("durable") is not False:
+            one.durable.add(node)
+        if target is None:
+            one.copies.add(node)
+        else:
+            one.hints.setdefault(target, set()).add(node)
+    _note_places(logs, found)
+    return dict(found)
+
+
+def _taken_back(lines: CopyLines) -> set[int]:
+    """The places of lines about what a disk refused later."""
+    #: by copy: its lines that have not been taken back, of copies of which some were
+    left: dict[int, list[int]] = {}
+    for event, what, copy in zip(lines.lines, lines.names, lines.numbers, strict=True):
+        if what == "undone" and _refused(event):
+            left[copy] = []
+    found: set[int] = set()
+    lives: dict[str, int] = {}
+    for place, copy in enumerate(lines.numbers if left else ()):
+        event, what = lines.lines[place], lines.names[place]
+        if what == START:
+            lives[event["node"]] = event.get("mono", 0)
+        elif copy in left:
+            if what in ("stored", "held", "deleted"):
+                left[copy].append(place)
+            elif what == "undone" and _refused(event):
+                since = lives.get(event["node"], -1)
+                found.update(_take_back(lines.lines, left[copy], event, since))
     return found
 
 
-def _row(event: Event) -> tuple[str, str, str | None]:
-    """Which record or hint of which node a line is about."""
-    target = event.get("hint_for")
-    return event["node"], str(event.get("key")), target if target is None else str(target)
+def _refused(undone: Event) -> bool:
+    """Whether a line names the state that was taken back."""
+    return undone.get("hash") is not None
 
 
-def _take_back(lines: list[Event], undone: Event, since: int) -> None:
-    """Leave out the last lines about a record or hint, of states that its disk refused: back to
+def _id(event: Event) -> str:
+    """The id of the write that a line comes of; empty for none."""
+    id = event.get("request")
+    return id if isinstance(id, str) else ""
+
+
+def _note_places(logs: Logs, found: defaultdict[str, Kept]) -> None:
+    """How many places writes had, and which of them no node was found for."""
+    for event in logs.of_kinds("unplaced", "fewer-places"):
+        id = _id(event)
+        if id and event["event"] == "unplaced":
+            found[id].unplaced[str(event.get("primary"))] = event
+        elif id and isinstance(event.get("n"), int):
+            found[id].places = event["n"]
+
+
+def _take_back(lines: Sequence[Event], left: list[int], undone: Event, since: int) -> Iterator[int]:
+    """Take out the last lines about a record or hint, of states that its disk refused: back to
     the state that is there now, or to where it was deleted; none of before `since` (ns), when this
     life of the process began. A state of which the log has no line, or that cannot be read, does
-    not show how many of them that are: only the one that was refused itself."""
+    not show how many of them that are: only the one that was refused itself. `left`: the places of
+    its lines in `lines`; yields those that are taken out."""
     now, refused = undone.get("now"), undone.get("hash")
     known: bool | None = True if now is None else None
     if undone.get("unreadable"):
         known = False
-    while lines and lines[-1]["event"] != "deleted" and lines[-1].get("mono", 0) >= since:
-        state = lines[-1].get("hash")
-        if state == now:
+    while left:
+        last = lines[left[-1]]
+        state = last.get("hash")
+        if last["event"] == "deleted" or last.get("mono", 0) < since or state == now:
             return
         if state != refused:
-            if known is None:  # of what was popped already none is it
-                known = any(_state(line) == now for line in reversed(lines))
+            if known is None:  # of what was taken out already none is it
+                known = any(_state(lines[place]) == now for place in reversed(left))
             if not known:
                 return
-        if str(lines.pop().get("why")).endswith("healed"):
+        yield left.pop()
+        if str(last.get("why")).endswith("healed"):
             return  # what was there before had been stored, and was damaged
 
 
@@ -235,35 +268,24 @@ def _state(line: Event) -> object:
     return None if line["event"] == "deleted" else line.get("hash")
 
 
-def _claim(one: Kept, event: Event) -> None:
-    """A node has a copy, or a hint."""
-    node, target = event["node"], event.get("hint_for")
-    if event.get("durable") is not False:
-        one.durable.add(node)
-    if target is None:
-        one.copies.add(node)
-    else:
-        one.hints.setdefault(str(target), set()).add(node)
-
-
 def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
     """The acknowledged writes of which the logs must show the places, each with the time
-    that its coordinator may have taken."""
-    h, time = c.history, c.history.time
-    moving = Freshness.of(timeline, {}).moving
-    quiesced = timeline.quiesced or 0
-    for version in np.flatnonzero(c.outcome == OK).tolist():
-        begun, ended = int(c.written[version]), int(c.ended[version])
-        last = int(time[ended]) + WORKS
-        until = int(time.searchsorted(last))
-        moved = any(start <= until and begun <= end for start, end in moving)
-        if not moved and ended <= quiesced and h.process[begun] >= 0:
-            yield version, (int(time[begun]), last)
+    that its coordinator may have taken, from when it began."""
+    time = c.history.time
+    versions = np.flatnonzero(c.outcome == OK)
+    begun, ended = c.written[versions], c.ended[versions]
+    last = time[ended] + WORKS
+    judged = (ended <= (timeline.quiesced or 0)) & (c.history.process[begun] >= 0)
+    until = time.searchsorted(last)
+    for start, end in Freshness.of(timeline, {}).moving:
+        judged &= (start > until) | (begun > end)
+    windows = zip(time[begun[judged]].tolist(), last[judged].tolist(), strict=True)
+    yield from zip(versions[judged].tolist(), windows, strict=True)
 
 
 def _coordinators(
     c: Causality, version: int, known: Kept, endings: Endings, window: Window
-) -> set[str]:
+) -> Set[str]:
     """The nodes that may have coordinated a write: by its answer, and by the logs. The line of a
     stamp may itself be lost; where nothing names a node, it may be any of those that ended."""
     named = c.history.worth.get(int(c.ended[version]), {}).get("coordinator")
@@ -276,7 +298,7 @@ def _lacking(
 ) -> Iterator[str]:
     """The primaries without copy, hint and excuse. A copy may be in the lost end of the log of
     the primary itself, a hint in that of a node that is none."""
-    primaries = ring.primaries(c.history.keys[int(c.key[version])])
+    primaries = ring.primaries(c.keys[version])
     for primary in primaries[: known.places]:
         there = primary in known.copies or primary in known.hints
         if not there and not known.excused(primary):

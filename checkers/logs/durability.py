@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from dynamesis.checkers.explain.describe import counted, fate, listed, name
+from dynamesis.checkers.explain.describe import counted, fate, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK
 from dynamesis.checkers.logs.copies import WORKS, Kept, kept_by_id
+from dynamesis.checkers.logs.copy_lines import copy_lines
 from dynamesis.checkers.logs.endings import Endings
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -30,14 +31,15 @@ def check_durability(run: Run, logs: Logs) -> CheckerResult:
     silent = sorted({*map(str, test.get("nodes") or ())} - {*logs.by_node})
     if silent:
         return skip(f"there is no log of {listed(silent)}")
-    if not any(event.get("durable") is False for event in logs.events):
+    if not any(event.get("durable") is False for event in logs.once(copy_lines).lines):
         return skip("no node logged that it acknowledged a copy from memory")
     kept = logs.once(kept_by_id)
     endings = Endings.of(c.history, run.timeline)
     found: list[Anomaly] = []
     judged, more = 0, 0
+    nothing = Kept()
     for version, claimed in _claims(c):
-        known = kept.get(name(c, version), Kept())
+        known = kept.get(c.names[version], nothing)
         begun, ended = int(c.written[version]), int(c.ended[version])
         window = (int(c.history.time[begun]), int(c.history.time[ended]) + WORKS)
         judged += 1

@@ -6,13 +6,13 @@ A SIGKILL costs a log its last moments; a paused node works later than it should
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import itemgetter
 
 from dynamesis.checkers.dynamo.ring import CheckedRing
-from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import ENDING, Logs, names
@@ -26,6 +26,9 @@ class Endings:
     """The nodes whose logs may lack something of a span of time (ns), and that span."""
 
     spans: tuple[tuple[int, int, frozenset[str]], ...]
+    _known: dict[tuple[int, int], frozenset[str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, h: History, timeline: Timeline) -> Endings:
@@ -52,13 +55,22 @@ class Endings:
             spans.append((0, int(h.time[row]), nodes))
         return cls(tuple(spans))
 
-    def nodes(self, window: Window) -> set[str]:
-        """Whose logs may lack something of this time."""
+    @cached_property
+    def _instants(self) -> tuple[list[int], list[int]]:
+        """When spans start, and when they end, each in order."""
+        starts, ends = sorted(s for s, _, _ in self.spans), sorted(e for _, e, _ in self.spans)
+        return starts, ends
+
+    def nodes(self, window: Window) -> frozenset[str]:
+        """Whose logs may lack something of this time: the same for all windows that begin between
+        the same ends of spans, and end between the same starts."""
         first, last = window
-        found: set[str] = set()
-        for start, end, nodes in self.spans:
-            if start <= last and first <= end:
-                found |= nodes
+        starts, ends = self._instants
+        about = bisect_left(ends, first), bisect_right(starts, last)
+        found = self._known.get(about)
+        if found is None:
+            touched = [nodes for start, end, nodes in self.spans if start <= last and first <= end]
+            found = self._known[about] = frozenset[str]().union(*touched)
         return found
 
     def hide(self, window: Window, nodes: Collection[str]) -> bool:
@@ -74,9 +86,14 @@ class Rings:
     known: tuple[tuple[int, CheckedRing], ...]
     last: CheckedRing
     versions: Mapping[str | None, list[tuple[int, int]]] = field(default_factory=dict)
+    #: whether the membership changed
+    changed: bool = False
+    _known: dict[tuple[str, int], bool] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
-    def of(cls, logs: Logs, last: CheckedRing) -> Rings:
+    def of(cls, logs: Logs, last: CheckedRing, timeline: Timeline) -> Rings:
         """By the layouts in the logs; `last` is the ring of test.json. One that is older than what
         was logged before is of a node that was away, or whose disk is an older one: it is not in
         force again."""
@@ -93,16 +110,30 @@ class Rings:
                 versions.setdefault(None, []).append(seen)
             if "owners" in event and "target" not in event:
                 known.append((event.get("mono", 0), replace(last, owners=tuple(event["owners"]))))
-        return cls(tuple(known), last, versions)
+        changed = any(fault.kind == "membership" for fault in timeline.faults)
+        return cls(tuple(known), last, versions, changed)
 
     def behind(self, nodes: Iterable[str], mono: int | None) -> bool:
         """Whether one of the nodes knew an older layout then than some other node: its disk is an
         older one, or it was away."""
-        return mono is not None and any(
-            self._version(node, mono) < self._version(None, mono)
-            for node in nodes
-            if node in self.versions
-        )
+        if mono is None:
+            return False
+        place = bisect_right(self._logged, mono)
+        return any(self._is_behind(node, place) for node in nodes)
+
+    @cached_property
+    def _logged(self) -> list[int]:
+        """When any layout was logged: between two of these no node's layout changes."""
+        return sorted({mono for seen in self.versions.values() for mono, _ in seen})
+
+    def _is_behind(self, node: str, place: int) -> bool:
+        """Whether a node knew an older layout after so many of these instants."""
+        found = self._known.get((node, place))
+        if found is None:
+            mono = self._logged[place - 1] if place else -1
+            behind = self._version(node, mono) < self._version(None, mono)
+            found = self._known[node, place] = node in self.versions and behind
+        return found
 
     def _version(self, node: str | None, mono: int) -> int:
         """The version of the last layout that a node, or any, had logged; 0 for none."""
@@ -110,10 +141,10 @@ class Rings:
         place = bisect_right(seen, mono, key=itemgetter(0))
         return seen[place - 1][1] if place else 0
 
-    def at(self, c: Causality, logs: Logs, timeline: Timeline, version: int) -> CheckedRing | None:
-        """The ring of a write during which nothing moved; None where that is not known."""
-        if not any(fault.kind == "membership" for fault in timeline.faults):
+    def at(self, mono: int | None) -> CheckedRing | None:
+        """The ring of a write that began then, and during which nothing moved; None where that is
+        not known."""
+        if not self.changed:
             return self.last
-        begun = logs.mono_at(c.history, int(c.written[version]))
-        place = 0 if begun is None else bisect_right(self.known, begun, key=itemgetter(0))
+        place = 0 if mono is None else bisect_right(self.known, mono, key=itemgetter(0))
         return self.known[place - 1][1] if place else None

@@ -15,6 +15,7 @@ that was down all the time cannot have been handed off meanwhile: there are as m
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from dynamesis.checkers.explain.describe import counted
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.timeline import Timeline
+from dynamesis.checkers.logs.copy_lines import copy_lines
 from dynamesis.checkers.logs.logs import Event, Logs, surely_down
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
@@ -39,7 +41,7 @@ _GONE = ("deleted", "undone", "hint-given-up", "handed-off", "row-damaged")
 def check_handoffs(run: Run, logs: Logs) -> CheckerResult:
     """Judge what was handed off."""
     c, timeline = run.order, run.timeline
-    if not any(event["event"] == "handed-off" and "hash" in event for event in logs.events):
+    if not any("hash" in event for event in logs.of_kinds("handed-off")):
         return skip("no node logged that it handed a hint off")
     found: list[Anomaly] = []
     judged, more = 0, 0
@@ -59,23 +61,33 @@ def _wrong(
 ) -> Iterator[tuple[Event, Event | None, str | None]]:
     """Each hint that was handed off, the line that kept it last, and what is wrong."""
     arrivals = _arrivals(logs)
-    kept: dict[tuple[str, str, str], Event] = {}
-    for event in logs.of_kinds("start", "stored", "held", "storage-error", "handed-off"):
-        node, what = event["node"], event["event"]
-        if what == "start":
-            kept = {about: line for about, line in kept.items() if about[0] != node}
-        elif what in ("stored", "held") and "hint_for" in event:
-            kept[node, str(event["hint_for"]), str(event.get("key"))] = event
-        elif what == "storage-error" and event.get("table") == "hints":
-            kept = {about: line for about, line in kept.items() if about[0] != node}
+    #: node -> (target, key) -> line
+    kept: defaultdict[str, dict[tuple[str, str], Event]] = defaultdict(dict)
+    for event in _about_hints(logs):
+        what = event["event"]
+        if what == "stored" or what == "held":
+            kept[event["node"]][str(event["hint_for"]), str(event.get("key"))] = event
+        elif what == "start" or (what == "storage-error" and event.get("table") == "hints"):
+            kept[event["node"]].clear()
         elif what == "handed-off" and isinstance(event.get("hash"), str):
-            last = kept.pop((node, str(event.get("target")), str(event.get("key"))), None)
+            about = str(event.get("target")), str(event.get("key"))
+            last = kept[event["node"]].pop(about, None)
             yield event, last, _what_is_wrong(c, timeline, logs, arrivals, event, last)
+
+
+def _about_hints(logs: Logs) -> list[Event]:
+    """The lines about hints that are kept, and about what may end that, in order of time."""
+    lines = logs.once(copy_lines)
+    hints = {number for number, (_, _, target) in enumerate(lines.copies) if target is not None}
+    places = [
+        place for place, number in zip(lines.places, lines.numbers, strict=True) if number in hints
+    ]
+    return logs.with_kinds(places, "start", "storage-error", "handed-off")
 
 
 def _arrivals(logs: Logs) -> Arrivals:
     found: Arrivals = {}
-    for event in logs.events:
+    for event in logs.of_kinds("stored", "held"):
         came = event.get("incoming")
         if isinstance(came, str) and "hint_for" not in event:
             about = (event["node"], str(event.get("key")), came)

@@ -39,22 +39,37 @@ class Logs:
     @classmethod
     def of(cls, events: Iterable[Event], began: Any = None) -> Logs:
         """Lines that are not events of a node are left out."""
-        known = (e for e in events if _is_str(e.get("node")) and _is_str(e.get("event")))
-        return cls(tuple(known), began if isinstance(began, int) else None)
+        known = tuple(
+            [
+                event
+                for event in events
+                if isinstance(event.get("node"), str) and isinstance(event.get("event"), str)
+            ]
+        )
+        return cls(known, began if isinstance(began, int) else None)
 
     @cached_property
     def by_node(self) -> dict[str, list[Event]]:
         """The events of each node in order."""
-        found: dict[str, list[Event]] = {}
+        found: dict[str, list[Event]] = defaultdict(list)
         for event in self.events:
-            found.setdefault(event["node"], []).append(event)
-        return found
+            found[event["node"]].append(event)
+        return dict(found)
 
     def of_kinds(self, *kinds: str) -> list[Event]:
         """The events of these names, in order of time: few checkers need more."""
-        places = [self._by_kind.get(kind, []) for kind in dict.fromkeys(kinds)]
-        found = places[0] if len(places) == 1 else sorted(chain.from_iterable(places))
-        return [self.events[place] for place in found]
+        events = self.events
+        return [events[place] for place in self.places(*kinds)]
+
+    def with_kinds(self, places: Iterable[int], *kinds: str) -> list[Event]:
+        """The events at these places, and those of these names, in order of time."""
+        more = [self._by_kind.get(kind, []) for kind in kinds]
+        return [self.events[place] for place in sorted(chain(places, *more))]
+
+    def places(self, *kinds: str) -> list[int]:
+        """Where the events of these names are."""
+        found = [self._by_kind.get(kind, []) for kind in dict.fromkeys(kinds)]
+        return found[0] if len(found) == 1 else sorted(chain.from_iterable(found))
 
     @cached_property
     def _by_kind(self) -> dict[str, list[int]]:
@@ -115,10 +130,6 @@ class Logs:
     def mono_at(self, h: History, row: int) -> int | None:
         """When a row was written, by the logs' clock."""
         return None if self.began is None else self.began + int(h.time[row])
-
-
-def _is_str(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def names(fault: Fault) -> set[str]:

@@ -18,20 +18,17 @@ write, or names two.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from dynamesis.checkers.dynamo.lww import is_lww
 from dynamesis.checkers.explain.describe import fate, listed, name
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.logs.copy_lines import NONE, START, copy_lines
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
-#: a record or a hint: key, node, and for which node a hint is
-Row = tuple[str, str, str]
-
-_GONE = frozenset({"deleted", "undone", "row-damaged"})
 #: why a line is there that comes of a write on its way to its places: what came holds that write
 _WRITES = ("put", "pending", "retry", "stamp")
 
@@ -61,103 +58,142 @@ def check_merges(run: Run, logs: Logs) -> CheckerResult:
 
 
 class _Watch:
-    """Follows all records and hints through the logs."""
+    """Follows all records and hints through the logs. What a copy holds is a number (a state): many
+    replicas hold the same, and each comes from one to the next as the others do, so that of most
+    lines it is known already whether they drop anything."""
 
     def __init__(self, c: Causality, logs: Logs) -> None:
         self._c = c
-        self._logs = logs
+        self._lines = logs.once(copy_lines)
         self._versions = dict(zip(c.history.ids, c.of_id.tolist(), strict=True))
-        #: by version
-        self._keys = [c.history.keys[key] for key in c.key.tolist()]
-        #: what lines list -> the same as a set: a state is logged by several nodes
-        self._sets: dict[tuple[str, ...], frozenset[str]] = {}
+        #: (key, dots) -> state
+        self._states: dict[tuple[str, tuple[str, ...]], int] = {}
         #: (key, dot) -> version; None where two writes have one dot
         self._of_dot: dict[tuple[str, str], int | None] = {}
-        #: (key, hash) -> the dots of that state
-        self._states: dict[tuple[str, str], frozenset[str]] = {}
+        #: (key, hash) -> state
+        self._of_hash: dict[tuple[str, str], int] = {}
+        #: by line: the state that it shows, NONE where it shows none
+        self._shown = self._note()
+        #: by state
+        self._dots = list(self._states)
+        #: by state: the versions that its dots name, as far as they are known; and whether all are
+        named = [[self._of_dot.get((key, dot)) for dot in dots] for key, dots in self._dots]
+        self._named = [frozenset([v for v in each if v is not None]) for each in named]
+        self._whole = [None not in each for each in named]
+        #: (state, state after it) -> the versions that it has, and that are not replaced there
+        self._lost: dict[tuple[int, int], list[int]] = {}
         self._upon: dict[tuple[int, int], bool] = {}
         self.merges = 0
-        for event in logs.of_kinds("stored"):
-            if isinstance(event.get("holds"), list):
-                self._note(event)
 
-    def _note(self, event: Event) -> None:
-        """What a line shows of dots and hashes."""
-        key, hash, dot = str(event.get("key")), event.get("hash"), event.get("dot")
-        if isinstance(hash, str):
-            self._states.setdefault((key, hash), self._holds(event))
-        if isinstance(dot, str):
-            version = self._written(event)
-            known = self._of_dot.setdefault((key, dot), version)
-            if known != version:
-                self._of_dot[key, dot] = None
+    def _note(self) -> list[int]:
+        """The state that each line shows; what it shows of dots and hashes is noted."""
+        lines, states, copies = self._lines, self._states, self._lines.copies
+        shown: list[int] = []
+        #: by state: the hash of it that was logged last
+        hashes: list[object] = []
+        for event, what, number in zip(lines.lines, lines.names, lines.numbers, strict=True):
+            get = event.get
+            holds = get("holds") if what == "stored" else None
+            if holds.__class__ is not list:
+                shown.append(NONE)
+                continue
+            key, hash, dot = copies[number][1], get("hash"), get("dot")
+            dots = tuple(map(str, holds)) if len(holds) != 1 else (str(holds[0]),)
+            state = states.setdefault((key, dots), len(hashes))
+            shown.append(state)
+            if state == len(hashes):
+                hashes.append(None)
+            if hash != hashes[state] and isinstance(hash, str):
+                hashes[state] = hash
+                self._of_hash.setdefault((key, hash), state)
+            if isinstance(dot, str):
+                version = self._written(event, key)
+                if self._of_dot.setdefault((key, dot), version) != version:
+                    self._of_dot[key, dot] = None
+        return shown
 
-    def _written(self, event: Event) -> int | None:
+    def _written(self, event: Event, key: str) -> int | None:
         """The version that a line comes of, if the history has it and it is of the line's key."""
         version = self._versions.get(str(event.get("request")), -1)
-        return version if version >= 0 and self._keys[version] == event.get("key") else None
-
-    def _holds(self, event: Event) -> frozenset[str]:
-        """The dots that a line lists."""
-        dots = tuple(map(str, event["holds"]))
-        found = self._sets.get(dots)
-        if found is None:
-            found = self._sets[dots] = frozenset(dots)
-        return found
+        return version if version >= 0 and self._c.keys[version] == key else None
 
     def dropped(self) -> Iterator[Dropped]:
-        """What is missing after each line, each version once a row and a drop."""
-        rows: dict[Row, frozenset[str]] = {}
-        for event in self._logs.of_kinds("start", "stored", "held", *sorted(_GONE)):
-            what, node = event["event"], event["node"]
-            if what == "start":
-                for row in [row for row in rows if row[1] == node]:
-                    del rows[row]
-                continue
-            row = str(event.get("key")), node, str(event.get("hint_for", ""))
-            if what == "stored" and not isinstance(event.get("holds"), list):
-                rows.pop(row, None)  # of a version that logs less
-            elif what == "stored":
-                before, after = rows.get(row, frozenset()), self._holds(event)
-                if str(event.get("why")).endswith("healed"):
-                    before = frozenset()
-                yield from self._missing(event, before, after)
-                rows[row] = after
-            elif what == "held" and row in rows:
-                there = self._states.get((row[0], str(event.get("hash"))))
-                if there is not None:
-                    yield from self._missing(event, frozenset(), there)
-            elif what in _GONE:
-                rows.pop(row, None)
+        """What is missing after each line, each version once a copy and a drop."""
+        lines = self._lines
+        #: copy -> state
+        there: dict[int, int] = {}
+        each = zip(lines.lines, lines.names, lines.numbers, self._shown, strict=True)
+        whole, named, lost, versions = self._whole, self._named, self._lost, self._versions
+        for event, what, copy, after in each:
+            if what == "stored" and after != NONE:
+                before = there.get(copy, after)
+                there[copy] = after
+                if not whole[after]:
+                    continue
+                self.merges += 1
+                # of most lines it is known already that they are right
+                if (
+                    (before != after and lost.get((before, after), True))
+                    or "incoming" in event
+                    or versions.get(str(event.get("request")), NONE) not in named[after]
+                ):
+                    yield from self._missing(event, before, after)
+            elif what == "held":
+                if copy in there:
+                    about = lines.copies[copy][1], str(event.get("hash"))
+                    state = self._of_hash.get(about, NONE)
+                    if state != NONE and whole[state]:
+                        self.merges += 1
+                        yield from self._missing(event, state, state)
+            elif what == START:
+                node = event["node"]
+                for number in [number for number in there if lines.copies[number][0] == node]:
+                    del there[number]
+            else:  # it is gone; or stored by a version that logs less
+                there.pop(copy, None)
 
-    def _missing(
-        self, event: Event, before: frozenset[str], after: frozenset[str]
-    ) -> Iterator[Dropped]:
+    def _missing(self, event: Event, before: int, after: int) -> Iterable[Dropped]:
         """The versions that were there, or came, and that nothing replaces which is there now."""
-        key = str(event.get("key"))
-        there = {self._of_dot.get((key, dot)) for dot in after}
-        if None in there:
-            return
-        self.merges += 1
-        came = self._states.get((key, str(event.get("incoming"))), frozenset())
-        for was_there, dots in ((True, before), (False, came)):
-            gone = dots - after
-            for version in [self._of_dot.get((key, dot)) for dot in sorted(gone)] if gone else ():
-                if version is not None and not self._replaced(version, there):
-                    yield Dropped(event, version, was_there)
-        version = self._written(event) if event.get("why") in _WRITES else None
-        if version is not None and not self._replaced(version, there):
-            yield Dropped(event, version, False)
+        get = event.get
+        why, incoming = get("why"), get("incoming")
+        found: list[Dropped] = []
+        if before != after and not str(why).endswith("healed"):
+            found += [Dropped(event, each, True) for each in self._lost_by(before, after)]
+        key = self._dots[after][0]
+        if incoming is not None:
+            came = self._of_hash.get((key, str(incoming)), after)
+            found += [Dropped(event, each, False) for each in self._lost_by(came, after)]
+        if why in _WRITES:
+            version, there = self._written(event, key), self._named[after]
+            if version is not None and not self._replaced(version, there):
+                found.append(Dropped(event, version, False))
+        return found
 
-    def _replaced(self, version: int, there: set[int | None]) -> bool:
+    def _lost_by(self, before: int, after: int) -> list[int]:
+        """The versions of a state that nothing replaces which is there after it."""
+        found = self._lost.get((before, after))
+        if found is None:
+            there = self._named[after]
+            gone = self._named[before].difference(there)
+            lost = [version for version in gone if not self._replaced(version, there)]
+            found = self._lost[before, after] = self._by_dot(before, after, lost) if lost else lost
+        return found
+
+    def _by_dot(self, before: int, after: int, lost: list[int]) -> list[int]:
+        """Versions that are lost, in the order of their dots."""
+        (key, had), (_, has) = self._dots[before], self._dots[after]
+        named = [self._of_dot.get((key, dot)) for dot in sorted({*had}.difference(has))]
+        return [version for version in named if version in lost]
+
+    def _replaced(self, version: int, there: Collection[int]) -> bool:
         """Whether one of these is the version, or was written upon it."""
-        return version in there or any(
-            self._is_upon(above, version) for above in there if above is not None
-        )
+        return version in there or any(self._is_upon(above, version) for above in there)
 
     def _is_upon(self, above: int, below: int) -> bool:
         if above < below:
             return False
+        if below in self._c.parents_of(above):
+            return True
         known = self._upon.get((above, below))
         if known is None:
             known = self._upon[above, below] = bool(self._c.path(above, below))

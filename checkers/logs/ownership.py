@@ -109,14 +109,14 @@ def _layouts(logs: Logs, ring: CheckedRing) -> dict[int, list[LoggedLayout]]:
 
 
 #: lines by which a node claims to have all of a partition
-_CLAIMS = frozenset({"ready-for", "transfer-ready", "serves"})
+_CLAIMS = ("ready-for", "transfer-ready", "serves")
 
 
 def _claims(logs: Logs, layouts: Mapping[int, list[LoggedLayout]]) -> Iterator[Claim]:
     """Every claim that can be judged."""
     lives: dict[str, LoggedLife] = {}
     gone: set[str] = set()
-    for event in logs.events:
+    for event in logs.of_kinds("start", "layout", "exchange", *_CLAIMS):
         node, what = event["node"], event["event"]
         if what == "start" or node not in lives:
             lives[node] = LoggedLife(node, event.get("mono", 0) if what == "start" else -1)

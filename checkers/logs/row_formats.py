@@ -25,9 +25,8 @@ def check_rows(run: Run, logs: Logs) -> CheckerResult:
     if "disk" in families:
         return skip("disks failed, which damages rows")
     rows: dict[tuple[str, str], list[Event]] = {}
-    for event in logs.events:
-        if event["event"] == "row-damaged":
-            rows.setdefault((event["node"], str(event.get("table"))), []).append(event)
+    for event in logs.of_kinds("row-damaged"):
+        rows.setdefault((event["node"], str(event.get("table"))), []).append(event)
     anomalies = [_anomaly(run, logs, place, events) for place, events in rows.items()]
     rest = len(anomalies) - DESCRIBED
     more = {"unreadable-record": rest} if rest > 0 else {}

@@ -13,34 +13,20 @@ from dynamesis.checkers.logs.logs import Event
 class Before:
     """What the lines so far have shown, as far as a later line is judged by it."""
 
-    #: (node, key, target of a hint) -> how many versions that copy has
-    copies: dict[tuple[Any, ...], int] = field(default_factory=dict)
     #: nodes that have been ready
     lived: set[str] = field(default_factory=set)
     #: node -> the members that it knew last
     members: dict[str, frozenset[str]] = field(default_factory=dict)
     #: node -> the layout under which it fetches, and whether that was interrupted
     fetching: dict[str, tuple[Any, bool]] = field(default_factory=dict)
-    #: of the line that is looked at, where it is a copy's: which copy, how many versions that has
-    #: now and had before
-    copy: tuple[Any, ...] = ()
+    #: of the line of a copy: how many versions that has now and had before
     now: int = 0
     had: int = 0
 
-    def look(self, event: Event) -> None:
-        """Look at the next line of a copy, before it is judged."""
-        self.copy, self.now = _copy(event), _versions(event)
-        self.had = self.copies.get(self.copy, 0)
-
     def take(self, event: Event, what: str) -> None:
-        """Take in the line that was judged, one of TAKEN; of a copy, the one looked at."""
-        if what == "stored":
-            self.copies[self.copy] = self.now
-            return
+        """Take in the line that was judged, one of TAKEN."""
         node = event.get("node", "")
-        if what == "deleted":
-            self.copies.pop(_copy(event), None)
-        elif what == "layout":
+        if what == "layout":
             self.members[node] = _members(event)
             if "target" in event and self.fetching.get(node, (None,))[0] != event.get("version"):
                 self.fetching[node] = event.get("version"), False
@@ -50,17 +36,8 @@ class Before:
             self.fetching[node] = self.fetching[node][0], True
 
 
-#: lines that others are judged by
-TAKEN = frozenset({"stored", "deleted", "layout", "ready", "start", "exchange-failed"})
-
-
-def _copy(event: Event) -> tuple[Any, ...]:
-    return event.get("node"), event.get("key"), event.get("hint_for")
-
-
-def _versions(event: Event) -> int:
-    holds = event.get("holds")
-    return len(holds) if isinstance(holds, list | tuple) else 0
+#: lines that others are judged by, beside those of copies
+TAKEN = ("layout", "ready", "start", "exchange-failed")
 
 
 def _members(event: Event) -> frozenset[str]:
@@ -69,6 +46,11 @@ def _members(event: Event) -> frozenset[str]:
 
 
 When = Callable[[Event, Before], bool]
+
+
+def always(event: Event, before: Before) -> bool:
+    """Every line of that name."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -95,12 +77,23 @@ def why(why: str, *, hint: bool | None = None) -> When:
     return Came(why, hint)
 
 
+@dataclass(frozen=True)
+class Has:
+    """Lines that have a field which fits."""
+
+    name: str
+    fits: Callable[[Any], bool] = bool
+
+    def __call__(self, event: Event, before: Before) -> bool:
+        return self.name in event and self.fits(event[self.name])
+
+
 def is_any(name: str, *values: object) -> When:
-    return lambda event, before: event.get(name) in values
+    return Has(name, lambda value: value in values)
 
 
 def contains(name: str, words: str) -> When:
-    return lambda event, before: words in str(event.get(name, ""))
+    return Has(name, lambda value: words in str(value))
 
 
 def made(event: Event, before: Before) -> bool:
@@ -158,13 +151,16 @@ def resumed(event: Event, before: Before) -> bool:
 
 def by_fallback(event: Event, before: Before) -> bool:
     answers = event.get("answers")
-    return isinstance(answers, Mapping) and any(" for " in str(holder) for holder in answers)
+    return isinstance(answers, Mapping) and " for " in "\n".join(map(str, answers))
 
 
 def stale(event: Event, before: Before) -> bool:
     """Replicas answered one get with different versions."""
     answers = event.get("answers")
-    return isinstance(answers, Mapping) and len({str(dots) for dots in answers.values()}) > 1
+    if not isinstance(answers, Mapping):
+        return False
+    dots = list(answers.values())
+    return any(each != dots[0] for each in dots) and len(set(map(str, dots))) > 1
 
 
 def elsewhere(event: Event, before: Before) -> bool:
@@ -173,12 +169,7 @@ def elsewhere(event: Event, before: Before) -> bool:
 
 
 def sign(name: str, positive: bool) -> When:
-    def fits(event: Event, before: Before) -> bool:
-        value = event.get(name)
+    def fits(value: object) -> bool:
         return isinstance(value, int | float) and (value > 0 if positive else value < 0)
 
-    return fits
-
-
-def has(name: str) -> When:
-    return lambda event, before: bool(event.get(name))
+    return Has(name, fits)

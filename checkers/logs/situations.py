@@ -11,22 +11,23 @@ last moments of a log: a count is a lower bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dynamesis.checkers.logs.logs import Event
+from dynamesis.checkers.logs.copy_lines import CopyLines, copy_lines
+from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.logs.situation_lines import (
     SEVERAL,
     TAKEN,
     Before,
     Came,
+    Has,
     When,
+    always,
     by_fallback,
     came_by,
     contains,
     elsewhere,
     forgot,
-    has,
     is_any,
     joined,
     left,
@@ -49,7 +50,7 @@ class Situation:
 
     about: str
     event: str
-    when: When = lambda event, before: True
+    when: When = always
 
 
 #: every situation by name
@@ -87,7 +88,7 @@ SITUATIONS: dict[str, Situation] = {
     "put-in-memory": Situation(
         "a copy was acknowledged from memory",
         "stored",
-        lambda event, before: event.get("durable") is False,
+        Has("durable", lambda value: value is False),
     ),
     "get-fallback": Situation(
         "a place of a get went to a fallback", "place-replaced", is_any("code", "get")
@@ -132,7 +133,7 @@ SITUATIONS: dict[str, Situation] = {
     "sibling-superseded": Situation(
         "a copy that came replaced concurrent versions", "stored", superseded
     ),
-    "tombstone-written": Situation("a key was deleted", "stored", has("deleted")),
+    "tombstone-written": Situation("a key was deleted", "stored", Has("deleted")),
     "epoch-renewed": Situation("a key got a version under a new epoch", "epoch-renewed"),
     "incarnation-copied-disk": Situation(
         "a disk was taken for an old copy at the start",
@@ -155,7 +156,7 @@ SITUATIONS: dict[str, Situation] = {
         "a copy that came knew more of this node's stamps than its record", "record-behind"
     ),
     "clock-behind": Situation(
-        "a version was dated after what is known, ahead of the clock", "stored", has("ahead")
+        "a version was dated after what is known, ahead of the clock", "stored", Has("ahead")
     ),
     "clock-back": Situation("a node's clock went back", "clock-set", sign("by", positive=False)),
     "clock-forward": Situation(
@@ -268,63 +269,120 @@ def _by_event() -> dict[str, tuple[tuple[str, When], ...]]:
 _BY_EVENT = _by_event()
 
 
-def count_situations(events: Iterable[Event]) -> dict[str, int]:
-    """How often each situation was reached, 0 for never; `events` of each node in order."""
+_LISTS = (list, tuple)
+#: lines that show a copy
+STORED = "stored"
+#: lines that are situations, or that others are judged by; those of copies are looked at apart
+_OTHERS = tuple(sorted({*(each.event for each in SITUATIONS.values()), *TAKEN} - {STORED}))
+
+
+def count_situations(logs: Logs) -> dict[str, int]:
+    """How often each situation was reached, 0 for never."""
     counts = dict.fromkeys(SITUATIONS, 0)
+    _count_copies(logs.once(copy_lines), counts)
     before = Before()
-    seen: dict[tuple[str, str | None, bool], _Alike] = {}
-    for event in events:
-        what, why = event["event"], event.get("why")
-        about = what, why if why is None else came_by(event), "hint_for" in event
-        alike = seen.get(about)
-        if alike is None:
-            alike = seen[about] = _alike(event)
-        times = event.get("times")
-        times = 1 if times is None else _times(times)
+    seen: _Seen = {}
+    for event in logs.of_kinds(*_OTHERS):
+        what = event["event"]
+        alike = _alike_of(seen, event, what)
+        times = _times(event)
         alike.times += times
-        if what == "stored":
-            before.look(event)
-            if before.now > 1 or before.had > 1:
-                for name, when in alike.several:
-                    if when(event, before):
-                        counts[name] += times
         for name, when in alike.may_be:
             if when(event, before):
                 counts[name] += times
         if what in TAKEN:
             before.take(event, what)
-    for alike in seen.values():
-        for name in alike.are:
-            counts[name] += alike.times
+    _add_those_that_are(seen, counts)
     return counts
+
+
+def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
+    """The situations of lines that show a copy: most are of those that all lines which came by the
+    same reason are, or of none."""
+    before = Before()
+    seen: _Seen = {}
+    #: by copy: how many versions it has
+    versions: dict[int, int] = {}
+    for event, what, copy in zip(lines.lines, lines.names, lines.numbers, strict=True):
+        if what != STORED:
+            if what == "deleted":
+                versions.pop(copy, None)
+            continue
+        about = STORED, event.get("why"), "hint_for" in event
+        alike = seen.get(about) or _alike_of(seen, event, STORED)
+        times = _times(event) if "times" in event else 1
+        alike.times += times
+        for field, name, when in alike.given:
+            if field in event and when(event, before):
+                counts[name] += times
+        holds = event.get("holds")
+        now = len(holds) if isinstance(holds, _LISTS) else 0
+        had = versions.get(copy, 0)
+        versions[copy] = now
+        if now > 1 or had > 1:
+            before.now, before.had = now, had
+            for name, when in alike.several:
+                if when(event, before):
+                    counts[name] += times
+    _add_those_that_are(seen, counts)
 
 
 @dataclass
 class _Alike:
     """Lines of one event that came by one reason, all of hints or none. `are`: the situations that
     each of them is; `may_be`: those that depend on the rest of the line, or on lines before;
-    `several`: those of copies that have concurrent versions, or had; `times`: how many there
-    were."""
+    `several`: those of copies that have concurrent versions, or had; `given`: those of lines that
+    have a certain field; `times`: how many there were."""
 
     are: tuple[str, ...]
     may_be: tuple[tuple[str, When], ...]
     several: tuple[tuple[str, When], ...]
+    given: tuple[tuple[str, str, When], ...]
     times: int = 0
 
 
-def _alike(event: Event) -> _Alike:
-    what = event["event"]
+_Seen = dict[tuple[str, str | None, bool], _Alike]
+
+
+def _alike_of(seen: _Seen, event: Event, what: str) -> _Alike:
+    """The lines that a line is like."""
+    why = event.get("why")
+    if why is not None and why.__class__ is not str:
+        why = str(why)
+    about = what, why, "hint_for" in event
+    found = seen.get(about)
+    if found is None:
+        found = seen[about] = _alike(event, what)
+    return found
+
+
+def _alike(event: Event, what: str) -> _Alike:
     every = _BY_EVENT.get(what, ())
     if "why" in event:
         every += _BY_EVENT.get(f"{what} {came_by(event)}", ())
-    are = [name for name, when in every if isinstance(when, Came) and when(event, Before())]
-    rest = [(name, when) for name, when in every if not isinstance(when, Came)]
+    are = [name for name, when in every if _of_reason(when) and when(event, Before())]
+    rest = tuple(each for each in every if not _of_reason(each[1]))
     several = tuple(each for each in rest if each[1] in SEVERAL)
-    return _Alike(tuple(are), tuple(each for each in rest if each not in several), several)
+    given = tuple((when.name, name, when) for name, when in rest if isinstance(when, Has))
+    return _Alike(tuple(are), rest, several, given)
 
 
-def _times(times: object) -> int:
+def _of_reason(when: When) -> bool:
+    """Whether lines that came by the same reason are all such, or none is."""
+    return (
+        when is always or isinstance(when, Came) or (isinstance(when, Has) and when.name == "why")
+    )
+
+
+def _times(event: Event) -> int:
+    times = event.get("times")
     return times if isinstance(times, int) and times > 0 else 1
+
+
+def _add_those_that_are(seen: _Seen, counts: dict[str, int]) -> None:
+    for alike in seen.values():
+        for name in alike.are:
+            counts[name] += alike.times
 
 
 def table() -> str:

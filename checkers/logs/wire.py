@@ -21,9 +21,8 @@ def check_wire(run: Run, logs: Logs) -> CheckerResult:
     if not logs.events:
         return skip("the nodes logged nothing")
     frames: dict[tuple[str, str], list[Event]] = {}
-    for event in logs.events:
-        of_peer = event["event"] == "bad-frame" and event.get("peer")
-        if of_peer and _WHOLE in str(event.get("reason")):
+    for event in logs.of_kinds("bad-frame"):
+        if event.get("peer") and _WHOLE in str(event.get("reason")):
             frames.setdefault((event["node"], str(event["peer"])), []).append(event)
     anomalies = [_anomaly(run, logs, pair, events) for pair, events in frames.items()]
     rest = len(anomalies) - DESCRIBED

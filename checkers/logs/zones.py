@@ -20,15 +20,15 @@ since links lose messages, and the coordinator knew one layout all the time.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import fate, listed, name
-from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.causality import NEVER, Causality
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.pairing import OK
+from dynamesis.checkers.history.pairing import OK, Ints
 from dynamesis.checkers.logs.copies import WORKS, Kept, judged_writes, kept_by_id
 from dynamesis.checkers.logs.endings import Rings
 from dynamesis.checkers.logs.logs import Event, Logs
@@ -64,10 +64,12 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
         return skip("no node lies in a zone, by test.json")
     found: list[Anomaly] = []
     judged, more = 0, 0
-    kept, rings, when = logs.once(kept_by_id), Rings.of(logs, ring), _hints(logs)
-    for version, _ in judged_writes(c, run.timeline):
-        known = kept.get(name(c, version), Kept())
-        then = rings.at(c, logs, run.timeline, version) if known.hints else None
+    kept, when = logs.once(kept_by_id), _hints(logs)
+    rings, nothing = Rings.of(logs, ring, run.timeline), Kept()
+    for version, window in judged_writes(c, run.timeline):
+        known = kept.get(c.names[version], nothing)
+        begun = None if logs.began is None else logs.began + window[0]
+        then = rings.at(begun) if known.hints else None
         if then is None:
             continue
         judged += 1
@@ -120,8 +122,8 @@ def _stray(
 
 @dataclass(frozen=True)
 class Passed:
-    """A newcomer that got nothing of a write, though healthy to the coordinator, and the layout
-    under which it is one."""
+    """A newcomer that must get a write, healthy to the coordinator, and the layout under which it
+    is one."""
 
     version: int
     newcomer: str
@@ -138,19 +140,40 @@ def check_newcomers(run: Run, logs: Logs) -> CheckerResult:
         return skip("no partition was on the move in the nodes' logs")
     if test.get("unsteady"):
         return skip("in a world that is late, or fails, at random a message may be lost")
-    got: dict[str, set[str]] = {}
-    for event in logs.of_kinds("stored", "held"):
-        if "request" in event:
-            got.setdefault(str(event["request"]), set()).add(event["node"])
-    passed, judged = [], 0
-    for version in np.flatnonzero(c.outcome == OK).tolist():
-        for newcomer, coordinator, layout in _newcomers(run, logs, ring, version):
-            judged += 1
-            if newcomer not in got.get(name(c, version), ()):
-                passed.append(Passed(version, newcomer, coordinator, layout))
+    due = [
+        Passed(version, *each)
+        for version in _while_moving(c, logs).tolist()
+        for each in _newcomers(run, logs, ring, version)
+    ]
+    got, judged = _got(logs, {c.names[each.version] for each in due}), len(due)
+    passed = [each for each in due if each.newcomer not in got.get(c.names[each.version], ())]
     found = [_passed_over(c, each) for each in passed[:DESCRIBED]]
     more = {"lost-hint": len(passed) - DESCRIBED} if len(passed) > DESCRIBED else {}
     return judge(found, (), {"copies": judged}, more)
+
+
+def _while_moving(c: Causality, logs: Logs) -> Ints:
+    """The acknowledged writes that began while some node knew a layout that moves partitions."""
+    versions = np.flatnonzero(c.outcome == OK)
+    begun = c.history.time[c.written[versions]] + (logs.began or 0)
+    moving = np.zeros(len(versions), np.bool_)
+    for layouts, stamps in logs.once(_layouts).values():
+        ends = [*stamps[1:], NEVER]
+        for layout, since, until in zip(layouts, stamps, ends, strict=True):
+            if "target" in layout:
+                moving |= (since <= begun) & (begun < until)
+    found: Ints = versions[moving]
+    return found
+
+
+def _got(logs: Logs, ids: Collection[str]) -> dict[str, set[str]]:
+    """By these ids of writes: the nodes that got something of it."""
+    found: dict[str, set[str]] = {}
+    for event in logs.of_kinds("stored", "held") if ids else ():
+        id = str(event.get("request"))
+        if id in ids:
+            found.setdefault(id, set()).add(event["node"])
+    return found
 
 
 def _newcomers(
@@ -160,13 +183,10 @@ def _newcomers(
     c, h = run.order, run.order.history
     row, ended = int(c.written[version]), int(c.ended[version])
     coordinator = h.worth.get(ended, {}).get("coordinator")
+    if not isinstance(coordinator, str) or "n" in h.options.get(row, {}):
+        return
     begun, over = logs.mono_at(h, row), logs.mono_at(h, ended)
-    if (
-        not isinstance(coordinator, str)
-        or begun is None
-        or over is None
-        or "n" in h.options.get(row, {})
-    ):
+    if begun is None or over is None:
         return
     layout = _in_force(logs, coordinator, begun, over)
     if layout is None or "target" not in layout or _disturbed(run, logs, begun, over):
@@ -184,11 +204,19 @@ def _newcomers(
 
 def _in_force(logs: Logs, node: str, since: int, until: int) -> Event | None:
     """The layout that a node knew all the time, by its log."""
-    layouts = logs.of_node(node, "layout")
-    following = bisect_right(layouts, since, key=_mono)
-    if following == 0 or (following < len(layouts) and _mono(layouts[following]) <= until):
+    layouts, stamps = logs.once(_layouts).get(node, ((), ()))
+    following = bisect_right(stamps, since)
+    if following == 0 or (following < len(stamps) and stamps[following] <= until):
         return None
     return layouts[following - 1]
+
+
+def _layouts(logs: Logs) -> dict[str, tuple[Sequence[Event], Sequence[int]]]:
+    """By node: the layouts that it logged, and when."""
+    found: dict[str, list[Event]] = {}
+    for event in logs.of_kinds("layout"):
+        found.setdefault(event["node"], []).append(event)
+    return {node: (lines, list(map(_mono, lines))) for node, lines in found.items()}
 
 
 def _mono(event: Event) -> int:

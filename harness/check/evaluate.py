@@ -265,7 +265,7 @@ def _situations(logs: Logs | None) -> dict[str, int] | None:
     if logs is None:
         return None
     try:
-        return count_situations(logs.events)
+        return count_situations(logs)
     except Exception:
         log.exception("the nodes' logs show no situations")
         return None

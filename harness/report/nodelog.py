@@ -11,6 +11,7 @@ import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,12 @@ def _whole(node: str, path: Path) -> Iterable[JsonObject]:
         return _events(node, path)
     if len(found) != content.count(b"\n") or not content.endswith(b"\n"):
         return _events(node, path)
-    last = 0
-    for event in found:
-        if not _is_event(event):
-            return _events(node, path)
-        event["mono"] = last = max(last, event["mono"])
+    if not all(map(_is_event, found)):
+        return _events(node, path)
+    stamps = [event["mono"] for event in found]
+    if stamps != sorted(stamps):
+        for event, latest in zip(found, accumulate(stamps, max), strict=True):
+            event["mono"] = latest
     return found
 
 

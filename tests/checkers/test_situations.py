@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.situations import SITUATIONS, count_situations, table
 from log_lines import Event, line
 
 
 def counted(*lines: Event) -> dict[str, int]:
-    return {name: count for name, count in count_situations(lines).items() if count}
+    return {name: count for name, count in count_situations(Logs.of(lines)).items() if count}
 
 
 def stored(at: float, node: str, why: str, *holds: str, **fields: Any) -> Event:
@@ -19,7 +20,7 @@ def stored(at: float, node: str, why: str, *holds: str, **fields: Any) -> Event:
 
 
 def test_every_situation_is_counted_also_where_there_is_none() -> None:
-    assert count_situations([]) == dict.fromkeys(SITUATIONS, 0)
+    assert count_situations(Logs.of([])) == dict.fromkeys(SITUATIONS, 0)
     assert counted(line(1, "n1", "no-such-event"), line(1, "n1", "start")) == {}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import dynamesis.cluster
 import pytest
+from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.logs.situations import SITUATIONS, count_situations
 from dynamesis.cluster.core.protocol.events import AdminRequest, Received
 from dynamesis.cluster.core.protocol.messages import Put, PutReply, ReplicaPut, RequestOptions
@@ -29,7 +30,7 @@ RARE = frozenset(
 
 def reached(sim: Simulator) -> Counter[str]:
     events = [{"node": node, "event": e.event, **printable(e.fields)} for _, node, e in sim.log]
-    return Counter(count_situations(events))
+    return Counter(count_situations(Logs.of(events)))
 
 
 def primaries(sim: Simulator, key: bytes) -> tuple[str, ...]:
