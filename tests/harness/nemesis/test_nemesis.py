@@ -51,11 +51,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenes]:
 def play(scenes: Scenes, tmp_path: Path) -> Play:
     """play(scenario) plays it on a cluster that other tests use too, with a ledger of its own in
     `tmp_path`: for those after which heal_all finds nothing that it cannot take back."""
-
-    def played(scenario: Callable[[Scene], Awaitable[None]], links: str = "toxiproxy") -> None:
-        scenes.play(links, tmp_path / "ledger", scenario)
-
-    return played
+    return lambda scenario, links="toxiproxy": scenes.play(links, tmp_path / "ledger", scenario)
 
 
 @pytest.mark.parametrize("kind", ["refused", "black-hole", "reset"])
