@@ -102,7 +102,9 @@ def test_a_planted_bug_is_invalid(call: Call) -> None:
     assert again.printed().splitlines()[1] in run.printed()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)]
+)
 def test_an_interrupt_heals_and_judges_what_there_is(start: Start, number: int) -> None:
     run = start("test", "--nemesis", "kill,pause", *DIRECT, *SMALL, "--time-limit", "60s",
                 "--seed", "5")  # fmt: skip

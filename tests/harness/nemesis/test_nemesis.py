@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from dynamesis.harness.nemesis.fault_handler import FaultWatch
 from dynamesis.harness.nemesis.faults import LinksFault
 from dynamesis.harness.nemesis.ledger import Ledger
 from dynamesis.harness.nemesis.network import BadLink, RouteFaults
-from tiny_cluster import Scene, open_scene, until
+from tiny_cluster import Scene, Scenes, open_scene, until
 
 pytestmark = pytest.mark.cluster
 
@@ -37,8 +37,25 @@ def run(
     asyncio.run(whole())
 
 
+Play = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenes]:
+    made = Scenes(tmp_path_factory.mktemp("scenes"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def play(scenes: Scenes, tmp_path: Path) -> Play:
+    """play(scenario) plays it on a cluster that other tests use too, with a ledger of its own in
+    `tmp_path`: for those after which heal_all finds nothing that it cannot take back."""
+    return lambda scenario, links="toxiproxy": scenes.play(links, tmp_path / "ledger", scenario)
+
+
 @pytest.mark.parametrize("kind", ["refused", "black-hole", "reset"])
-def test_a_cut_takes_effect_and_heals(tmp_path: Path, kind: str) -> None:
+def test_a_cut_takes_effect_and_heals(play: Play, kind: str) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind=kind, grudge=[["n1"], ["n2", "n3"]])
         for pair in (("n1", "n2"), ("n1", "n3"), ("n2", "n1"), ("n3", "n1")):
@@ -49,14 +66,14 @@ def test_a_cut_takes_effect_and_heals(tmp_path: Path, kind: str) -> None:
         assert set(s.proofs()[0]["detail"]["felt"]) == {"n1-n2", "n1-n3", "n2-n1", "n3-n1"}
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
 async def unreached(s: Scene, a: str, b: str) -> bool:
     return not await s.reaches(a, b)
 
 
-def test_a_one_way_cut_is_felt_by_both_and_breaks_nothing_else(tmp_path: Path) -> None:
+def test_a_one_way_cut_is_felt_by_both_and_breaks_nothing_else(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind="black-hole", grudge={"n1": ["n2"]})
         await until(lambda: unreached(s, "n1", "n2"))
@@ -66,39 +83,39 @@ def test_a_one_way_cut_is_felt_by_both_and_breaks_nothing_else(tmp_path: Path) -
         assert s.proofs()[0]["bit"]
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_a_killed_process_is_gone_and_comes_back_with_its_data(tmp_path: Path) -> None:
+def test_a_killed_process_is_gone_and_comes_back_with_its_data(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         pid = s.system.pid("n2")
         await s.do("start-kill", fault=0, nodes=["n2"])
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-        assert (tmp_path / "n2" / "stored").exists()
+        assert (s.system.folder / "n2" / "stored").exists()
         await s.do("stop-kill", fault=0)
         assert s.proofs()[0] == {"fault": 0, "bit": True, "detail": {"gone": {"n2": pid}}}
         assert s.system.state("n2") == "running"
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_a_wiped_node_has_lost_its_data(tmp_path: Path) -> None:
+def test_a_wiped_node_has_lost_its_data(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         pid = s.system.pid("n1")
-        (tmp_path / "n1" / "old").write_text("precious")
+        (s.system.folder / "n1" / "old").write_text("precious")
         await s.do("start-wipe", fault=0, nodes=["n1"])
-        assert not (tmp_path / "n1").exists()
+        assert not (s.system.folder / "n1").exists()
         await s.do("stop-wipe", fault=0)
         assert s.proofs()[0]["detail"] == {"gone": {"n1": pid}, "wiped": ["n1"]}
-        assert not (tmp_path / "n1" / "old").exists()
+        assert not (s.system.folder / "n1" / "old").exists()
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_a_paused_process_is_stopped_and_continues_as_the_same(tmp_path: Path) -> None:
+def test_a_paused_process_is_stopped_and_continues_as_the_same(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         pid = s.system.pid("n3")
         await s.do("start-pause", fault=0, nodes=["n3"])
@@ -108,10 +125,10 @@ def test_a_paused_process_is_stopped_and_continues_as_the_same(tmp_path: Path) -
         assert s.system.pid("n3") == pid
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_overlapping_cuts_are_lifted_one_by_one(tmp_path: Path) -> None:
+def test_overlapping_cuts_are_lifted_one_by_one(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind="refused", grudge=[["n1"], ["n2", "n3"]])
         await s.do("start-cut", fault=1, kind="black-hole", grudge=[["n1", "n2"], ["n3"]])
@@ -123,10 +140,10 @@ def test_overlapping_cuts_are_lifted_one_by_one(tmp_path: Path) -> None:
         assert {fault: proof["bit"] for fault, proof in s.proofs().items()} == {0: True, 1: True}
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_a_pause_takes_effect_when_the_node_that_was_down_is_back(tmp_path: Path) -> None:
+def test_a_pause_takes_effect_when_the_node_that_was_down_is_back(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-kill", fault=0, nodes=["n1"])
         await s.do("start-pause", fault=1, nodes=["n1"])
@@ -135,7 +152,7 @@ def test_a_pause_takes_effect_when_the_node_that_was_down_is_back(tmp_path: Path
         await s.do("stop-pause", fault=1)
         assert s.proofs()[1] == {"fault": 1, "bit": True, "detail": {"stopped": ["n1"]}}
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
 async def proved(s: Scene, fault: int) -> bool:
@@ -143,7 +160,7 @@ async def proved(s: Scene, fault: int) -> bool:
     return s.nemesis._watches[fault].over
 
 
-def test_a_paused_node_can_be_killed_and_comes_back_paused(tmp_path: Path) -> None:
+def test_a_paused_node_can_be_killed_and_comes_back_paused(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-pause", fault=0, nodes=["n1"])
         await s.do("start-kill", fault=1, nodes=["n1"])
@@ -153,10 +170,10 @@ def test_a_paused_node_can_be_killed_and_comes_back_paused(tmp_path: Path) -> No
         await s.do("stop-pause", fault=0)
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_a_node_that_two_faults_hold_down_comes_up_after_both(tmp_path: Path) -> None:
+def test_a_node_that_two_faults_hold_down_comes_up_after_both(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-kill", fault=0, nodes=["n1"])
         await s.do("start-kill", fault=1, nodes=["n1", "n2"])
@@ -168,10 +185,10 @@ def test_a_node_that_two_faults_hold_down_comes_up_after_both(tmp_path: Path) ->
         await s.do("stop-kill", fault=1)
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_evidence_comes_after_its_start_and_before_its_stop(tmp_path: Path) -> None:
+def test_evidence_comes_after_its_start_and_before_its_stop(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-kill", fault=0, nodes=["n1"])
         await s.do("start-cut", fault=1, kind="refused", grudge=[["n2"], ["n3"]])
@@ -183,10 +200,10 @@ def test_evidence_comes_after_its_start_and_before_its_stop(tmp_path: Path) -> N
             assert at["info", f"start-{family}", fault] < proof
             assert proof < at["info", f"stop-{family}", fault]
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_heal_all_takes_back_everything_and_may_be_repeated(tmp_path: Path) -> None:
+def test_heal_all_takes_back_everything_and_may_be_repeated(play: Play, tmp_path: Path) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind="black-hole", grudge=[["n1"], ["n2"], ["n3"]])
         await s.do("start-kill", fault=1, nodes=["n1"])
@@ -201,7 +218,7 @@ def test_heal_all_takes_back_everything_and_may_be_repeated(tmp_path: Path) -> N
         assert len(s.history) == before
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
 def broken_for(
@@ -231,7 +248,7 @@ def test_a_fault_half_injected_is_healed_by_the_ledger(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_a_node_that_died_by_itself_is_named_and_started(tmp_path: Path) -> None:
+def test_a_node_that_died_by_itself_is_named_and_started(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-kill", fault=0, nodes=["n1"])
         await s.system.kill("n3")
@@ -244,10 +261,10 @@ def test_a_node_that_died_by_itself_is_named_and_started(tmp_path: Path) -> None
         }
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_no_fault_hides_a_death_that_it_cannot_have_been(tmp_path: Path) -> None:
+def test_no_fault_hides_a_death_that_it_cannot_have_been(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         def ends() -> list[dict[str, int]]:
             return [op.value["exits"] for op in s.history if op.f == "found-dead"]
@@ -261,14 +278,14 @@ def test_no_fault_hides_a_death_that_it_cannot_have_been(tmp_path: Path) -> None
         s.nemesis.look(s.record)
         assert ends() == [{"n3": -signal.SIGSEGV}]
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
 async def down(s: Scene, node: str) -> bool:
     return s.system.state(node) == "down"
 
 
-def test_each_death_is_reported_once_though_no_fault_was_ever_injected(tmp_path: Path) -> None:
+def test_each_death_is_reported_once_though_no_fault_was_ever_injected(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         def found() -> list[list[str]]:
             return [op.value["nodes"] for op in s.history if op.f == "found-dead"]
@@ -285,7 +302,7 @@ def test_each_death_is_reported_once_though_no_fault_was_ever_injected(tmp_path:
         s.nemesis.look(s.record)
         assert found() == [["n3"], ["n3"]]
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
 def test_the_ledger_is_written_before_the_fault(tmp_path: Path) -> None:
@@ -325,7 +342,7 @@ BAD_FRAMES = [
     ("links", "faults"), [("toxiproxy", BAD_LINKS), ("embedded", BAD_LINKS + BAD_FRAMES)]
 )
 def test_bad_links_show_and_heal(
-    tmp_path: Path, links: str, faults: list[tuple[str, dict[str, int]]]
+    play: Play, links: str, faults: list[tuple[str, dict[str, int]]]
 ) -> None:
     async def scenario(s: Scene) -> None:
         for fault, (kind, fields) in enumerate(faults):
@@ -336,11 +353,11 @@ def test_bad_links_show_and_heal(
             assert s.proofs()[fault]["bit"], (kind, fields)
             await until(s.all_reach_all)
 
-    run(tmp_path, scenario, links)
+    play(scenario, links)
 
 
 @pytest.mark.parametrize("kind", ["slow", "torn"])
-def test_a_cut_hides_no_bad_link_beside_it(tmp_path: Path, kind: str) -> None:
+def test_a_cut_hides_no_bad_link_beside_it(play: Play, kind: str) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind="black-hole", grudge=[["n1"], ["n2", "n3"]])
         fields = {"latency_ms": 150} if kind == "slow" else {}
@@ -352,7 +369,7 @@ def test_a_cut_hides_no_bad_link_beside_it(tmp_path: Path, kind: str) -> None:
         assert proof["bit"]
         assert proof["detail"]["link"] == "n2-n3"
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
 def test_a_node_that_dies_takes_no_proof_of_a_slow_link_along(tmp_path: Path) -> None:
@@ -368,7 +385,7 @@ def test_a_node_that_dies_takes_no_proof_of_a_slow_link_along(tmp_path: Path) ->
     run(tmp_path, scenario)
 
 
-def test_a_bad_link_without_traffic_meets_no_node(tmp_path: Path) -> None:
+def test_a_bad_link_without_traffic_meets_no_node(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-cut", fault=0, kind="black-hole", grudge=[["n1"], ["n2", "n3"]])
         value = {"kind": "slow", "with": {"latency_ms": 150}, "links": ["n1-n2", "n2-n1"]}
@@ -378,7 +395,7 @@ def test_a_bad_link_without_traffic_meets_no_node(tmp_path: Path) -> None:
         assert not proof["bit"]
         assert proof["detail"]["nobody"]
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
 async def until_over(watch: FaultWatch) -> None:
@@ -391,13 +408,13 @@ async def until_over(watch: FaultWatch) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields"), [("slow", {"latency_ms": 500}), ("torn", {}), ("reset", {}), ("frames", {})]
 )
-def test_a_healthy_link_proves_nothing(tmp_path: Path, kind: str, fields: dict[str, int]) -> None:
+def test_a_healthy_link_proves_nothing(play: Play, kind: str, fields: dict[str, int]) -> None:
     async def scenario(s: Scene) -> None:
         fault = LinksFault(kind=kind, settings=fields, links=["n1-n2"])
         look = await BadLink(s.system, RouteFaults(Deaf(s.links))).inject(0, fault)
         assert not (await look()).bit
 
-    run(tmp_path, scenario, "embedded")
+    play(scenario, "embedded")
 
 
 class Deaf:
@@ -413,7 +430,7 @@ class Deaf:
         pass
 
 
-def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path) -> None:
+def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         aim = {"key": "k1", "otherwise": "n1"}
         await s.do("start-kill", fault=0, target="primaries", **aim)
@@ -435,10 +452,10 @@ def test_primaries_and_coordinator_of_a_key_are_found_on_the_ring(tmp_path: Path
         await s.do("stop-cut", fault=2)
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_where_no_one_answers_the_target_is_the_one_named_otherwise(tmp_path: Path) -> None:
+def test_where_no_one_answers_the_target_is_the_one_named_otherwise(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-kill", fault=0, nodes=["n1", "n2", "n3"])
         aim = {"target": "coordinator", "key": "k1", "otherwise": "n2"}
@@ -447,15 +464,15 @@ def test_where_no_one_answers_the_target_is_the_one_named_otherwise(tmp_path: Pa
         await s.nemesis.heal_all()
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
-def test_a_fault_that_never_began_need_not_be_stopped(tmp_path: Path) -> None:
+def test_a_fault_that_never_began_need_not_be_stopped(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         done = await s.do("stop-cut", fault=3)
         assert done.value == {"fault": 3, "skipped": "it never began"}
 
-    run(tmp_path, scenario)
+    play(scenario)
 
 
 def test_the_holder_of_most_hints_is_hit_and_another_where_there_are_none(tmp_path: Path) -> None:
@@ -471,7 +488,7 @@ def test_the_holder_of_most_hints_is_hit_and_another_where_there_are_none(tmp_pa
     run(tmp_path, scenario)
 
 
-def test_a_graceful_stop_ends_the_process_and_it_comes_back(tmp_path: Path) -> None:
+def test_a_graceful_stop_ends_the_process_and_it_comes_back(play: Play) -> None:
     async def scenario(s: Scene) -> None:
         await s.do("start-kill", fault=0, nodes=["n1"], signal="SIGTERM")
         assert s.system.state("n1") == "down"
@@ -480,4 +497,4 @@ def test_a_graceful_stop_ends_the_process_and_it_comes_back(tmp_path: Path) -> N
         assert s.proofs()[0]["bit"]
         await until(s.all_reach_all)
 
-    run(tmp_path, scenario)
+    play(scenario)

@@ -9,9 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,49 @@ async def open_scene(folder: Path, size: int = 3, links: str = "toxiproxy") -> A
         finally:
             system.kill_all()
             await system.links.stop()
+
+
+class Scenes:
+    """One tiny cluster for each kind of links, for scenarios that take back what they do: to start
+    one takes as long as most of them. Each has a nemesis and a history of its own, and one that
+    fails leaves its cluster to no other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._runner = asyncio.Runner()
+        self._open: dict[str, tuple[AsyncExitStack, Scene]] = {}
+
+    def play(self, links: str, ledger: Path, scenario: Callable[[Scene], Awaitable[None]]) -> None:
+        """Play it, and heal what it left."""
+        try:
+            self._runner.run(self._played(links, ledger, scenario))
+        except BaseException:
+            self._runner.run(self._closed(links))
+            raise
+
+    async def _played(
+        self, links: str, ledger: Path, scenario: Callable[[Scene], Awaitable[None]]
+    ) -> None:
+        if links not in self._open:
+            stack, folder = AsyncExitStack(), Path(tempfile.mkdtemp(dir=self._folder))
+            self._open[links] = stack, await stack.enter_async_context(open_scene(folder, 3, links))
+        _, first = self._open[links]
+        nemesis = Nemesis(everything(first.system), first.links, ledger)
+        scene = Scene(first.system, first.links, nemesis)
+        await scenario(scene)
+        await nemesis.heal_all()
+        await until(scene.all_reach_all)
+
+    async def _closed(self, links: str) -> None:
+        if links in self._open:
+            stack, _ = self._open.pop(links)
+            await stack.aclose()
+
+    def close(self) -> None:
+        """End all of them."""
+        for links in list(self._open):
+            self._runner.run(self._closed(links))
+        self._runner.close()
 
 
 async def until(condition: Callable[[], Any]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("simulated")
     more = ("--schedules", "6", "--seed", "1000", "--bug", BUG, "--workload", "register,blind")
     files = ("--json", str(folder / "found.json"), "--pytest", str(folder / "test_found.py"))
-    assert _simulate(folder / "store", *more, *files) == INVALID
+    asked = ("simulate", "--store", str(folder / "store"), "--plain", "--jobs", "1")
+    with (folder / "shown.txt").open("w", encoding="utf-8") as shown, redirect_stdout(shown):
+        assert run([*asked, *more, *files]) == INVALID
     return folder
 
 
@@ -243,12 +246,7 @@ def test_a_file_that_takes_nothing_is_named_after_the_verdict(
     assert "--json: /dev/full was not written: No space left on device" in printed.err
 
 
-def test_shrinking_is_shown_since_it_may_take_longer_than_finding(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    more = ("--schedules", "3", "--seed", "1000", "--bug", BUG, "--workload", "register,blind")
-    code = run(["simulate", "--store", str(tmp_path), "--plain", "--jobs", "1", *more])
-    assert code == INVALID
-    shown = capsys.readouterr().out.splitlines()
+def test_shrinking_is_shown_since_it_may_take_longer_than_finding(found: Path) -> None:
+    shown = (found / "shown.txt").read_text(encoding="utf-8").splitlines()
     begun = shown.index(next(line for line in shown if line.startswith("shrinking what failed: 0")))
     assert begun < shown.index(next(line for line in shown if line.startswith("evidence:")))

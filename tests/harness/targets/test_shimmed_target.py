@@ -23,7 +23,9 @@ def run(name: str, folder: Path, *more: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, timeout=200)
 
 
-@pytest.mark.parametrize("links", ["embedded", "toxiproxy"])
+@pytest.mark.parametrize(
+    "links", ["embedded", pytest.param("toxiproxy", marks=pytest.mark.nightly)]
+)
 def test_each_pair_has_its_own_proxy(links: str, tmp_path: Path) -> None:
     choice = choose("nodes", [sys.executable])
     if choice is None or choice.name != "shim":

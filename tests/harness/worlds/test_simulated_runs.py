@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.checkers.history.op import encode
+from dynamesis.checkers.history.op import Op, encode
 from dynamesis.cluster.core.node.admin import Admin
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness import generators as gen
@@ -116,7 +116,7 @@ def test_virtual_seconds_cost_nothing() -> None:
 _HASHES = """
 import hashlib, sys
 sys.path.insert(0, {here!r})
-from dynamesis.checkers.history.op import encode
+from dynamesis.checkers.history.op import Op, encode
 from dynamesis.harness.worlds.simulated.run import simulate
 from dynamesis.harness.worlds.test_spec import overrides
 from simulations import options
@@ -168,12 +168,21 @@ def test_the_story_has_every_message() -> None:
     assert simulate(options()).messages == ()
 
 
+@pytest.fixture(scope="module")
+def usual() -> tuple[Op, ...]:
+    """The history of such a test in which nothing is rare."""
+    return simulate(killed()).history
+
+
+def killed() -> Any:
+    return options(nemesis="kill.minority", seed=3, time_limit=4.0)
+
+
 @pytest.mark.parametrize("point", POINTS)
-def test_what_is_rare_harms_no_sound_node(point: str) -> None:
+def test_what_is_rare_harms_no_sound_node(point: str, usual: tuple[Op, ...]) -> None:
     tweaks = Tweaks(points={point: 0.05})
-    killed = options(nemesis="kill.minority", seed=3, time_limit=4.0)
-    ended = simulate(killed, tweaks=tweaks)
-    assert ended.history != simulate(killed).history
+    ended = simulate(killed(), tweaks=tweaks)
+    assert ended.history != usual
     assert judge(ended)["valid"] is True
 
 
