@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from dynamesis.cluster.core.protocol.events import Emit, Received
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
     Change,
+    Entry,
     Gossip,
     GossipReply,
+    Key,
     Layout,
     Message,
     Ping,
@@ -24,6 +28,7 @@ from dynamesis.cluster.core.protocol.messages import (
     TreeLeavesReply,
     TreeRoots,
     TreeRootsReply,
+    Version,
 )
 from dynamesis.cluster.core.runtime.runtime import Failure
 from simulator import Simulator
@@ -39,7 +44,7 @@ ONE = ("n1",) * 64
         (TreeKeys(1, {0: [-1]}), "leaf is -1"),
         (TreeKeys(1, {-1: [0]}), "partition is -1"),
         (ReplicaPut(1, b"", {}), "the key is 0 bytes"),
-        (ReplicaGet(1, b"k" * 1025), "the key is 1025 bytes"),
+        (ReplicaGet(1, b"k" * 1723), "the key is 1723 bytes"),
         (SyncKey(1, b"", None), "the key is 0 bytes"),
         (ReplicaGet(1, b"k", ""), "it is empty"),
         (ReplicaGet(1, b"k", "n\0"), "cannot be printed"),
@@ -73,7 +78,7 @@ def test_a_senseless_question_is_refused_and_nothing_is_done(message: Message, w
         (TreeLeavesReply(7, {0: {-1: 0}}), "leaf is -1"),
         (TreeLeavesReply(7, {2**63: {0: 0}}), "partition is 9223372036854775808"),
         (TreeKeysReply(7, {b"": 0}), "the key is 0 bytes"),
-        (TreeKeysReply(7, {b"k" * 1025: 0}), "the key is 1025 bytes"),
+        (TreeKeysReply(7, {b"k" * 1723: 0}), "the key is 1723 bytes"),
         (GossipReply(7, Layout(9, "a", ("n1",), ("n1",) * 3, ("n1",) * 3), {}), "3 owners"),
         (GossipReply(7, Layout(9, "a", ("n\0",), ("n\0",) * 64, ("n\0",) * 64), {}), "printed"),
         (GossipReply(7, None, {"1": Change("1", "join", "n4")}), "is called '1'"),
@@ -100,6 +105,23 @@ def test_a_node_that_cannot_be_called_that_is_not_let_in(kind: str, name: object
     with pytest.raises(AssertionError, match="is not a name"):
         sim.admin("n1", kind, node=name)
     assert not sim.nodes["n1"].membership.requests
+
+
+def test_a_key_that_was_stored_under_a_higher_limit_is_still_repaired_and_moved() -> None:
+    sim = Simulator()
+    long, state = Key(b"k" * 1500), {"x:1:1": Entry(1, ((1, Version(b"v")),))}
+    view = sim.nodes["n1"].view
+    owner, peer, *_ = view.primaries(view.partition(long))
+
+    def answer(channel: int, question: Message) -> Any:
+        sim.feed(owner, Received(channel, peer, question))
+        sim.until(lambda: channel in sim.replies)
+        return sim.replies[channel]
+
+    assert answer(901, ReplicaPut(1, long, state)).error is None
+    assert answer(902, ReplicaGet(2, long)).state == state
+    assert answer(903, SyncKey(3, long, state)).state == state
+    assert sim.get(owner, long).code == "key-too-large"
 
 
 @pytest.mark.parametrize("limit", [float("inf"), float("nan"), "many"])

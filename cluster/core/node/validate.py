@@ -27,7 +27,7 @@ from dynamesis.cluster.core.protocol.messages import (
     TreeRoots,
     TreeRootsReply,
 )
-from dynamesis.cluster.core.protocol.names import name_objection
+from dynamesis.cluster.core.protocol.names import MOST_KEY, name_objection
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.storage.merkle import LEAVES, WIDTH
 
@@ -40,12 +40,12 @@ def objection(message: Message, params: Params) -> str | None:
     """What is wrong with another node's question or answer; None if nothing is."""
     match message:
         case ReplicaPut() | ReplicaGet():
-            wrong = _key(message.key, params)
+            wrong = _key(message.key)
             if wrong is None and message.hint_for is not None:
                 wrong = name_objection(message.hint_for)
             return wrong
         case SyncKey():
-            return _key(message.key, params)
+            return _key(message.key)
         case ForwardPut():
             return None if 0 <= message.hops <= _COUNT else f"hops is {message.hops}"
         case TreeRoots():
@@ -57,7 +57,7 @@ def objection(message: Message, params: Params) -> str | None:
         case TreeKeys() | TreeLeavesReply():
             return _places(message.leaves, "leaf", LEAVES, params.partitions)
         case TreeKeysReply():
-            return next(filter(None, (_key(key, params) for key in message.keys)), None)
+            return next(filter(None, (_key(key) for key in message.keys)), None)
         case Gossip() | GossipReply():
             wrong = _changes(message.requests)
             if wrong is None and message.layout is not None:
@@ -75,10 +75,11 @@ def _changes(requests: Mapping[str, Change]) -> str | None:
     return None
 
 
-def _key(key: Key, params: Params) -> str | None:
-    if 0 < len(key) <= params.max_key:
+def _key(key: Key) -> str | None:
+    """Not held to `max_key`: what was stored while that was higher is still moved and repaired."""
+    if 0 < len(key) <= MOST_KEY:
         return None
-    return f"the key is {len(key)} bytes; it must be 1 to {params.max_key}"
+    return f"the key is {len(key)} bytes; it must be 1 to {MOST_KEY}"
 
 
 def _within(what: str, numbers: Iterable[int], limit: int) -> str | None:
