@@ -172,7 +172,7 @@ def _parse(text: str) -> Any:
     class Strict(yaml.SafeLoader):
         """Takes each key of a mapping once; what `<<` brings may be overridden. Text has UTF-8."""
 
-        def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
             value = super().construct_scalar(node)
             value.encode()  # a lone surrogate ends as an error here, and not in what takes it
             return value

@@ -21,7 +21,9 @@ from dynamesis.cluster.core.protocol.messages import (
     ReplicaGet,
     ReplicaGetReply,
     ReplicaPut,
+    State,
     SyncKey,
+    SyncKeyReply,
     TreeKeys,
     TreeKeysReply,
     TreeLeaves,
@@ -50,6 +52,7 @@ ONE = ("n1",) * 64
         (ReplicaGet(1, b"k", "n\0"), "cannot be printed"),
         (ReplicaPut(1, b"k", {}, "n" * 256), "it is over 255 bytes"),
         (Gossip(1, Layout(1, "a", (), (), ()), {}), "0 owners"),
+        (Gossip(1, Layout(2, "a", ("n1", "n1"), ONE, ONE), {}), "or one twice"),
         (Gossip(1, Layout(2, "a", ("",), ("",) * 64, ("",) * 64), {}), "it is empty"),
         (Gossip(1, None, {"000001-x": Change("000001-x", "join", "")}), "it is empty"),
         (Gossip(1, None, {"000001-x": Change("000001-y", "join", "n2")}), "is called '000001-x'"),
@@ -105,6 +108,26 @@ def test_a_node_that_cannot_be_called_that_is_not_let_in(kind: str, name: object
     with pytest.raises(AssertionError, match="is not a name"):
         sim.admin("n1", kind, node=name)
     assert not sim.nodes["n1"].membership.requests
+
+
+HELD = Entry(1, ((1, Version(b"v")),))
+
+
+@pytest.mark.parametrize("state", [{"n1=1@0": Entry(1)}, {"x:1:1": HELD}, {"n1=1": HELD}])
+def test_a_state_of_another_clock_is_not_merged_with_vectors(state: State) -> None:
+    """Read as vectors, such states end in exceptions."""
+    sim = Simulator(clock="vector")
+    for question in (ReplicaPut(1, b"k", state), SyncKey(1, b"k", state)):
+        reply = sim.call("n1", question)
+        assert isinstance(reply, Refusal)
+        assert "none of plain vectors" in reply.message
+    node = sim.nodes["n1"]
+    for answer in (ReplicaGetReply(1, state), SyncKeyReply(1, state)):
+        given = list[Answer | Failure]()
+        node.runtime.call("n2", Ping, 1.0, given.append)
+        (rid,) = node.runtime._calls
+        node.handle(0.0, Received(None, "n2", msgspec.structs.replace(answer, rid=rid)))
+        assert isinstance(given[0], Refusal)
 
 
 def test_a_key_that_was_stored_under_a_higher_limit_is_still_repaired_and_moved() -> None:

@@ -10,7 +10,7 @@ from dynamesis.cluster.core.node.admin import Admin
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.node.dispatch import Dispatch
 from dynamesis.cluster.core.node.usual_replica import UsualReplica
-from dynamesis.cluster.core.node.validate import JUDGED, objection
+from dynamesis.cluster.core.node.validate import judged, objection
 from dynamesis.cluster.core.protocol.events import (
     AdminRequest,
     ClientGone,
@@ -42,6 +42,7 @@ class Node(Assembly):
         self.runtime.expect(params.request_timeout, params.replica_timeout)
         self.admin = Admin(self)
         self.dispatch = Dispatch(self, UsualReplica(self) if self.is_usual() else None)
+        self._to_judge = judged(params)
         self._stopped = False
         self._was_put_away = False
 
@@ -79,7 +80,7 @@ class Node(Assembly):
                 self.dispatch.asked(channel, event)  # type: ignore[arg-type]
             else:
                 message = event.message  # type: ignore[union-attr]
-                if type(message) in JUDGED:
+                if type(message) in self._to_judge:
                     message = self._judged(event.peer, message)  # type: ignore
                 if not runtime.finish(event.peer, message.rid, message):  # type: ignore
                     self._late(event.peer, message)  # type: ignore[union-attr, arg-type]

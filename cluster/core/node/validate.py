@@ -18,8 +18,11 @@ from dynamesis.cluster.core.protocol.messages import (
     Layout,
     Message,
     ReplicaGet,
+    ReplicaGetReply,
     ReplicaPut,
+    State,
     SyncKey,
+    SyncKeyReply,
     TreeKeys,
     TreeKeysReply,
     TreeLeaves,
@@ -30,10 +33,18 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.protocol.names import MOST_KEY, name_objection
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.storage.merkle import LEAVES, WIDTH
+from dynamesis.cluster.core.versions import vector
 
 _COUNT = 1 << 53
 #: the answers that name places and keys; what others have in them is compared, or merged
-JUDGED = frozenset((GossipReply, TreeKeysReply, TreeLeavesReply, TreeRootsReply))
+_JUDGED = frozenset((GossipReply, TreeKeysReply, TreeLeavesReply, TreeRootsReply))
+#: a state of vectors has to be read as text before it can be merged
+_JUDGED_VECTORS = _JUDGED | {ReplicaGetReply, SyncKeyReply}
+
+
+def judged(params: Params) -> frozenset[type]:
+    """The types of answers that objection() has to be asked about."""
+    return _JUDGED_VECTORS if params.clock == "vector" else _JUDGED
 
 
 def objection(message: Message, params: Params) -> str | None:
@@ -43,9 +54,13 @@ def objection(message: Message, params: Params) -> str | None:
             wrong = _key(message.key)
             if wrong is None and message.hint_for is not None:
                 wrong = name_objection(message.hint_for)
+            if wrong is None and isinstance(message, ReplicaPut):
+                wrong = _state(message.state, params)
             return wrong
         case SyncKey():
-            return _key(message.key)
+            return _key(message.key) or _state(message.state, params)
+        case ReplicaGetReply() | SyncKeyReply():
+            return _state(message.state, params)
         case ForwardPut():
             return None if 0 <= message.hops <= _COUNT else f"hops is {message.hops}"
         case TreeRoots():
@@ -82,6 +97,12 @@ def _key(key: Key) -> str | None:
     return f"the key is {len(key)} bytes; it must be 1 to {MOST_KEY}"
 
 
+def _state(state: State | None, params: Params) -> str | None:
+    if not state or params.clock != "vector" or vector.is_state(state):
+        return None
+    return "the state is none of plain vectors"
+
+
 def _within(what: str, numbers: Iterable[int], limit: int) -> str | None:
     for number in numbers:
         if not 0 <= number < limit:
@@ -104,8 +125,8 @@ def _layout(layout: Layout, params: Params) -> str | None:
     for name, owners in (("owners", layout.owners), ("target", layout.target)):
         if len(owners) != params.partitions:
             return f"the layout has {len(owners)} {name}; the ring has {params.partitions}"
-    if not layout.members:
-        return "the layout names no member"
+    if not layout.members or len({*layout.members}) < len(layout.members):
+        return "the layout names no member, or one twice"
     for name in {*layout.members, *layout.owners}:
         if wrong := name_objection(name):
             return wrong
