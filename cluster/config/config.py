@@ -307,7 +307,7 @@ def _reachable(key: str, config: Config) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether no other machine reaches `host`; what a name stands for others decide."""
+    """Whether no other machine reaches `host`; what a name is resolved to, others decide."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
