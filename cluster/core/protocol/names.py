@@ -2,7 +2,7 @@
 
 A hint's row is the name, a NUL and the key (cluster.core.storage.row_keys), and a row is no longer
 than the engine takes. A name that one node takes and another refuses would be in the layout of
-both, for good: so all of them ask here.
+both from then on: so all of them ask here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST_KEY = _MOST_ROW - MOST_NAME - 1
 def name_objection(name: object) -> str | None:
     """Why a node cannot be called that; None if it can."""
     if not isinstance(name, str):
-        return f"{name!r:.80} is not a name: it is no text"
+        return f"{name!r:.80} is not a name: it is not text"
     if not name:
         return "'' is not a name: it is empty"
     if not name.isprintable():
