@@ -7,6 +7,7 @@ file, the key, the value and what is allowed. Paths in it are relative to it.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import json
 import os
 import secrets
@@ -16,7 +17,8 @@ from typing import Any, Literal
 
 import msgspec
 from dynamesis.cluster.config.tls import Tls
-from dynamesis.cluster.core.protocol.params import MOST_SIBLING_BYTES, Params
+from dynamesis.cluster.core.protocol.names import MOST_KEY, name_objection
+from dynamesis.cluster.core.protocol.params import MOST_SIBLING_BYTES, MOST_VALUE, Params
 from dynamesis.cluster.core.ring.claim import shares
 from dynamesis.cluster.storage import ENGINES
 
@@ -34,6 +36,13 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: bool = False
 
 
+#: seconds: above it nothing is waited for, and clocks of loops overflow
+_MOST_SECONDS = 1e9
+_LEAST_INTERVAL = 1e-3
+_MOST_COUNT = 1 << 53
+#: the greatest values of parameters that something sets: the layout travels whole, with an owner
+#: for each partition; a row holds a key; a client's frame a value, its key and its context
+_MOST = {"partitions": 1 << 13, "max_key": MOST_KEY, "max_value": MOST_VALUE}
 #: what earlier versions took where no secret was given: it is in their source, so it is none
 _PUBLIC_SECRET = "dynamesis"
 _DRAW = 'python -c "import secrets; print(secrets.token_hex(16))"'
@@ -97,7 +106,7 @@ def load(path: Path) -> Config:
     """Read and check `path`. Raises ConfigError."""
     try:
         raw = _parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
@@ -105,7 +114,7 @@ def load(path: Path) -> Config:
         config = msgspec.convert(raw, Config, dec_hook=_path)
         _check(config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_located(error).removeprefix('.')}") from error
+        raise ConfigError(f"{path}: {_located(error).removeprefix('.').lstrip(': ')}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     return msgspec.structs.replace(
@@ -161,7 +170,12 @@ def _parse(text: str) -> Any:
     import yaml  # slow to import, so only where it is used
 
     class Strict(yaml.SafeLoader):
-        """Takes each key of a mapping once; what `<<` brings may be overridden."""
+        """Takes each key of a mapping once; what `<<` brings may be overridden. Text has UTF-8."""
+
+        def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+            value = super().construct_scalar(node)
+            value.encode()  # a lone surrogate ends as an error here, and not in what takes it
+            return value
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Any:
         own = (key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge")
@@ -172,7 +186,7 @@ def _parse(text: str) -> Any:
     Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     try:
         return yaml.load(text, Strict)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # of dates, numbers, keys
         raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
     except RecursionError:
         raise ConfigError("malformed YAML: nested too deep") from None
@@ -191,7 +205,7 @@ def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 def _path(kind: type, value: Any) -> Path:
     """The one type here that msgspec does not know."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise TypeError(f"Expected a path, got {value!r}")
     return Path(value)
 
@@ -211,9 +225,13 @@ def _check(config: Config) -> None:
     for key in ("listen", "admin", *(("metrics",) if config.metrics else ())):
         _address(key, getattr(config, key))
         _reachable(key, config)
+    named = {"node": (config.node,), "members": config.members, "seeds": config.seeds}
+    for key, names in (named | {"peers": config.peers, "cluster": (config.cluster,)}).items():
+        for name in names:
+            _named(key, name)
     if config.members:
         _one_of("node", config.node, config.members, "one of members")
-    elif not config.seeds:
+    elif not {*config.seeds} - {config.node}:
         raise ConfigError("members: none; allowed: all founders, or `seeds` for a node that joins")
     if len(set(config.members)) != len(config.members):
         raise ConfigError(f"members: {list(config.members)} names a node twice")
@@ -223,10 +241,10 @@ def _check(config: Config) -> None:
         if peer not in config.peers and peer != config.node:
             raise ConfigError(f'peers: no address for {peer!r}; allowed: "host:port"')
     _one_of("storage.engine", config.storage.engine, ENGINES, "engines")
-    _at_least("storage.map_size", config.storage.map_size, 1 << 20)
-    _positive("hello_timeout", config.hello_timeout)
-    _at_least("log_size", config.log_size, 0)
-    _at_least("log_files", config.log_files, 1)
+    _within("storage.map_size", config.storage.map_size, 1 << 20, 1 << 46)
+    _positive("hello_timeout", config.hello_timeout, _MOST_SECONDS)
+    _within("log_size", config.log_size, 0, _MOST_COUNT)
+    _within("log_files", config.log_files, 1, 1000)
     for key in config.params:
         _one_of("params", key, _PARAMS, "keys")
     _check_params(config.core_params())
@@ -236,10 +254,15 @@ def _check(config: Config) -> None:
 def _check_params(params: Params) -> None:
     for key in _PARAMS:
         value = getattr(params, key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        most = _MOST.get(key, _MOST_COUNT if isinstance(value, int) else _MOST_SECONDS)
         if key in ("durable_replicas", "reap_after", "anti_entropy_interval"):
-            _at_least(f"params.{key}", value, 0)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            _positive(f"params.{key}", value)
+            _within(f"params.{key}", value, 0, most)
+        else:
+            _positive(f"params.{key}", value, most)
+        if key.endswith("_interval") and value:
+            _within(f"params.{key}", value, _LEAST_INTERVAL, most)
     if params.members and params.n > len(params.members):
         raise ConfigError(
             f"params.n: {params.n} replicas do not fit; allowed: 1 to {len(params.members)}, "
@@ -262,6 +285,7 @@ def _check_params(params: Params) -> None:
     replicas = params.zone_replicas
     for zone in replicas:
         _one_of("params.zone_replicas", zone, sorted(set(params.zones.values())), "zones")
+        _within(f"params.zone_replicas.{zone}", replicas[zone], 0, params.n)
     if replicas and sum(replicas.values()) != params.n:
         raise ConfigError(
             f"params.zone_replicas: {sum(replicas.values())} in all; allowed: n, {params.n}"
@@ -278,10 +302,21 @@ def _address(key: str, address: str) -> None:
 def _reachable(key: str, config: Config) -> None:
     """Refuse addresses that other machines reach by accident."""
     host, _ = split_address(getattr(config, key))
-    if host == "localhost" or host.startswith("127.") or host == "::1":
-        return
-    if not config.expose:
+    if not config.expose and not _is_loopback(host):
         raise ConfigError(f"{key}: {host} is not loopback; allowed: with `expose: true`")
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether no other machine reaches `host`; what a name is resolved to, others decide."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _named(key: str, name: str) -> None:
+    if wrong := name_objection(name):
+        raise ConfigError(f"{key}: {wrong}; allowed: text of 1 to 255 bytes that can be printed")
 
 
 def _secret(secret: str) -> None:
@@ -298,11 +333,15 @@ def _one_of(key: str, value: str, allowed: Iterable[str], kind: str) -> None:
         raise ConfigError(f"{key}: {value!r}; allowed {kind}: {', '.join(allowed)}")
 
 
-def _at_least(key: str, value: float, least: float) -> None:
-    if value < least:
+def _within(key: str, value: float, least: float, most: float) -> None:
+    """Written so that NaN is refused, too."""
+    if not value >= least:
         raise ConfigError(f"{key}: {value}; allowed: {least} or more")
+    if not value <= most:
+        raise ConfigError(f"{key}: {value}; allowed: at most {most}")
 
 
-def _positive(key: str, value: float) -> None:
+def _positive(key: str, value: float, most: float) -> None:
     if not value > 0:
         raise ConfigError(f"{key}: {value}; allowed: more than 0")
+    _within(key, value, 0, most)

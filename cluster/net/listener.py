@@ -280,7 +280,7 @@ class Listener:
         if theirs.role not in self.accepts:
             return f"{ROLES[theirs.role]} has no business on this port"
         if theirs.role == "node" and theirs.node not in self._known:
-            return f"node {theirs.node!r} is not known here"
+            return f"node {theirs.node[:80]!r} is not known here"
         return ""
 
     def conflict(self, theirs: Hello) -> str:

@@ -243,7 +243,7 @@ class Dialled(Stream):
 def mismatch(theirs: Hello, cluster: str) -> str:
     """Why two sides should not talk; empty if they should."""
     if theirs.cluster != cluster:
-        return f"this is cluster {theirs.cluster!r}, not {cluster!r}"
+        return f"this is cluster {theirs.cluster[:80]!r}, not {cluster!r}"
     if theirs.protocol != PROTOCOL:
         return f"protocol {theirs.protocol} is spoken there, {PROTOCOL} here"
     return ""

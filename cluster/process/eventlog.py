@@ -93,7 +93,8 @@ class EventLog:
         self._path = path
         self._file = path.open("ab", buffering=0)
         self._written = path.stat().st_size
-        self._size = size
+        # a device is not renamed: /dev/null would be gone for all
+        self._size = size if path.is_file() else 0
         self._files = files
         #: lines that could not be written
         self._lost = 0

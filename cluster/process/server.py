@@ -40,6 +40,7 @@ from dynamesis.cluster.core.protocol.events import (
     Stopping,
 )
 from dynamesis.cluster.core.protocol.messages import Arguments, AskReply, Hello, Message
+from dynamesis.cluster.core.protocol.names import name_objection
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.net.agreement import agreed
 from dynamesis.cluster.net.inbound import ADMIN, DATA, Inbound
@@ -273,8 +274,10 @@ class NodeServer:
             split_address(str(address))
         except ConfigError as error:
             return AskReply(ask.rid, error=f"introduce: {error}")
-        if not isinstance(node, str) or not node or node == self._config.node:
-            return AskReply(ask.rid, error=f"introduce: {node!r} is not another node's id")
+        wrong = name_objection(node)
+        if wrong or node == self._config.node:
+            reason = wrong or f"{node!r} is not another node's id"
+            return AskReply(ask.rid, error=f"introduce: {reason}")
         self._known[node] = str(address)
         self._peers.add(node, str(address))
         return AskReply(ask.rid, {"id": node, "address": address})

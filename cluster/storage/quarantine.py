@@ -7,6 +7,7 @@ the other replicas hold.
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 from dynamesis.cluster.storage import ENGINES
@@ -22,10 +23,16 @@ def open_engine(name: str, folder: Path, map_size: int) -> tuple[Engine, str | N
     try:
         return ENGINES[name](folder, map_size), None
     except StorageDamaged as damage:
-        aside = folder / f"{_ASIDE}{len(put_aside(folder)) + 1}"
+        aside = _free(folder)
         (folder / _DATABASE).rename(aside)
         (folder / "lock.mdb").unlink(missing_ok=True)
         return ENGINES[name](folder, map_size), f"{damage}; it is now {aside.name}"
+
+
+def _free(folder: Path) -> Path:
+    """A name that no database was put aside under: of some an operator may have disposed."""
+    taken = put_aside(folder)
+    return next(folder / name for n in count(1) if (name := f"{_ASIDE}{n}") not in taken)
 
 
 def put_aside(folder: Path) -> list[str]:

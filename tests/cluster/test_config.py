@@ -16,6 +16,9 @@ from dynamesis.cluster.config.config import (
     split_address,
     write_private,
 )
+from dynamesis.cluster.core.protocol.names import MOST_KEY
+from dynamesis.cluster.core.protocol.params import MOST_VALUE
+from dynamesis.cluster.net.wire import CLIENT_LIMIT
 
 GOOD: dict[str, Any] = {
     "node": "n1",
@@ -102,6 +105,33 @@ def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
         (GOOD | {"params": {"n": 4}}, "params.n: 4 replicas do not fit; allowed: 1 to 3"),
         (GOOD | {"params": {"n": 2, "w": 3}}, "params.w: 3; allowed: 1 to n, which is 2"),
         (GOOD | {"params": {"r": 4}}, "params.r: 4; allowed: 1 to n, which is 3"),
+        (GOOD | {"params": {"partitions": 10**40}}, "params.partitions: 10.*: at most 8192"),
+        (GOOD | {"params": {"partitions": 65537}}, "params.partitions: 65537; .*: at most 8192"),
+        (GOOD | {"params": {"max_key": 1723}}, "params.max_key: 1723; allowed: at most 1722"),
+        (GOOD | {"params": {"max_value": 2 << 20}}, "params.max_value: .*; allowed: at most"),
+        (GOOD | {"params": {"max_hops": 10**30}}, "params.max_hops: 10*; allowed: at most"),
+        (GOOD | {"params": {"request_timeout": 1e308}}, "request_timeout: 1e.308; .*at most 1000"),
+        (GOOD | {"params": {"gossip_interval": 1e-320}}, "gossip_interval: .*: 0.001 or more"),
+        (GOOD | {"params": {"weights": {"n1": 1e308, "n2": 1e308}}}, "n1: 1e.308; it must be at"),
+        (
+            GOOD | {"params": {"zones": {"n1": "a"}, "zone_replicas": {"a": 4}}},
+            "params.zone_replicas.a: 4; allowed: at most 3",
+        ),
+        (
+            GOOD | {"params": {"zones": {"n1": "a", "n2": "b"}, "zone_replicas": {"b": -1}}},
+            "params.zone_replicas.b: -1; allowed: 0 or more",
+        ),
+        (GOOD | {"storage": {"map_size": 10**21}}, "storage.map_size: 10*; allowed: at most"),
+        (GOOD | {"log_files": 10**10}, "log_files: 10*; allowed: at most 1000"),
+        (GOOD | {"hello_timeout": 1e300}, "hello_timeout: 1e.300; allowed: at most"),
+        (GOOD | {"data": "a\0b"}, "data: Expected a path"),
+        (GOOD | {"log": "a\0b"}, "log: Expected a path"),
+        (GOOD | {"listen": "127.example.org:1"}, "127.example.org is not loopback"),
+        (GOOD | {"node": "", "members": ["", "n2", "n3"]}, "node: '' is not a name: it is empty"),
+        (GOOD | {"members": ["n1", "a\0b"]}, "members: .* is not a name: .* cannot be printed"),
+        (GOOD | {"cluster": ""}, "cluster: '' is not a name"),
+        (GOOD | {"peers": GOOD["peers"] | {"n" * 256: "h:1"}}, "peers: .*: it is over 255 bytes"),
+        (GOOD | {"members": [], "seeds": ["n1"]}, "members: none; allowed: all founders"),
         (GOOD | {"hello_timeout": 0}, "hello_timeout: 0.*; allowed: more than 0"),
         (GOOD | {"parent": "stdout"}, "parent: Invalid enum value 'stdout'"),
         (GOOD | {"data": 5}, "data: Expected a path, got 5"),
@@ -129,12 +159,31 @@ def test_what_is_wrong_is_named(tmp_path: Path, raw: object, message: str) -> No
         ("node: n1\nparams: {r: 1, n: 3, 'r': 2}\n", "r: the key comes twice"),
         ("node: n1\npeers:\n  n2: a\n  n2: b\n", "n2: the key comes twice"),
         ("a: &a {b: {c: 1, c: 2}}\n", "c: the key comes twice"),
+        ("data: 2001-99-99\n", "malformed YAML: month must be in 1..12"),
+        ("log_size: !!int x\n", "malformed YAML: invalid literal"),
+        (f"log_size: {'9' * 5000}\n", "malformed YAML: Exceeds the limit"),
+        ("? [a]\n: 1\n", "malformed YAML: unhashable"),
+        ('secret: "\\ud800"\n', "malformed YAML: .*surrogates not allowed"),
+        ('? "\\ud800"\n: 1\n', "malformed YAML: .*surrogates not allowed"),
+        ("params: {weights: {n1: .nan}}", "Object missing required"),
     ],
 )
 def test_a_malformed_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, None, text)
     with pytest.raises(ConfigError, match=f"(?s)n1.conf: {message}"):
         load(path)
+
+
+@pytest.mark.parametrize("key", ["reap_after", "anti_entropy_interval", "replica_timeout"])
+@pytest.mark.parametrize("value", [".nan", ".inf"])
+def test_a_time_is_a_finite_number(tmp_path: Path, key: str, value: str) -> None:
+    text = yaml.safe_dump(without("params")) + f"params: {{{key}: {value}}}\n"
+    with pytest.raises(ConfigError, match=f"params.{key}: "):
+        load(write(tmp_path, None, text))
+
+
+def test_the_largest_value_fits_in_a_frame_with_its_key() -> None:
+    assert MOST_VALUE + MOST_KEY + (64 << 10) < CLIENT_LIMIT
 
 
 def test_a_merged_key_may_be_overridden(tmp_path: Path) -> None:

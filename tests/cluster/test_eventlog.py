@@ -54,6 +54,18 @@ def events_in(path: Path) -> list[dict[str, object]]:
 
 
 @in_loop
+async def test_a_device_is_not_renamed_however_much_is_logged_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "node.log"
+    path.symlink_to("/dev/null")
+    log = log_of(path, size=1000, files=3)
+    for number in range(1000):
+        log.emit("stored", number=number)
+        log.flush()
+    log.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["node.log"]
+
+
+@in_loop
 async def test_a_flood_of_lines_fills_so_many_files_of_so_many_bytes(tmp_path: Path) -> None:
     path = tmp_path / "node.log"
     log = log_of(path, size=10_000, files=3)

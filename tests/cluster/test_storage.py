@@ -13,6 +13,7 @@ from dynamesis.cluster.core.protocol.events import Table, Write
 from dynamesis.cluster.storage import ENGINES
 from dynamesis.cluster.storage.base import Corrupt, Engine, StorageFailed, seal, unseal
 from dynamesis.cluster.storage.lmdb import LmdbEngine
+from dynamesis.cluster.storage.quarantine import open_engine, put_aside
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,6 +170,28 @@ def test_a_file_that_is_not_a_database_is_refused(folder: Path, damage: str) -> 
     LmdbEngine(folder, MAP).close()
 
 
+def test_a_mark_of_a_clean_stop_that_is_rubbish_is_none(folder: Path) -> None:
+    engine = LmdbEngine(folder, MAP)
+    engine.commit([put(b"a", b"1")])
+    engine.close()
+    (folder / "clean").write_bytes(b"\xff\xfe")
+    engine = LmdbEngine(folder, MAP)
+    assert engine.get("objects", b"a") == b"1"
+    engine.close()
+
+
+def test_what_was_put_aside_is_never_overwritten(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "data.mdb.damaged-2").write_bytes(b"kept")
+    for _ in range(2):
+        (folder / "data.mdb").write_bytes(b"rubbish" * 1000)
+        engine, why = open_engine("lmdb", folder, MAP)
+        engine.close()
+        assert why is not None
+    assert put_aside(folder) == [f"data.mdb.damaged-{n}" for n in (1, 2, 3)]
+    assert (folder / "data.mdb.damaged-2").read_bytes() == b"kept"
+
+
 def test_two_processes_never_share_a_database(folder: Path) -> None:
     engine = LmdbEngine(folder, MAP)
     with pytest.raises(StorageFailed, match="in use by another process"):
@@ -205,6 +228,7 @@ import sys
 from pathlib import Path
 from dynamesis.cluster.core.protocol.events import Write
 from dynamesis.cluster.storage.lmdb import LmdbEngine
+from dynamesis.cluster.storage.quarantine import open_engine, put_aside
 
 engine = LmdbEngine(Path(sys.argv[1]), 1 << 20)
 start = int(sys.argv[2])

@@ -33,6 +33,7 @@ from dynamesis.cluster.core.membership.changes import (
     participants,
 )
 from dynamesis.cluster.core.protocol.messages import Change, ChangeKind, Layout
+from dynamesis.cluster.core.protocol.names import name_objection
 from dynamesis.cluster.core.ring.placement import Placement, Rules
 
 Kind = Literal["join", "leave", "remove"]
@@ -119,6 +120,8 @@ class Membership:
 
     def request(self, kind: Kind, node: str) -> Change:
         """Ask for a change. Raises ChangeRefused."""
+        if wrong := name_objection(node):
+            raise ChangeRefused(wrong)
         layout = self.layout
         if layout is None:
             raise ChangeRefused(f"{self.node} is not a member of a cluster yet")

@@ -10,6 +10,7 @@ from dynamesis.cluster.core.node.admin import Admin
 from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.node.dispatch import Dispatch
 from dynamesis.cluster.core.node.usual_replica import UsualReplica
+from dynamesis.cluster.core.node.validate import judged, objection
 from dynamesis.cluster.core.protocol.events import (
     AdminRequest,
     ClientGone,
@@ -25,7 +26,7 @@ from dynamesis.cluster.core.protocol.events import (
     Stopping,
     TimerFired,
 )
-from dynamesis.cluster.core.protocol.messages import Answer
+from dynamesis.cluster.core.protocol.messages import Answer, Refusal
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.protocol.storage_reader import Reader, ReadFailed
 
@@ -41,6 +42,7 @@ class Node(Assembly):
         self.runtime.expect(params.request_timeout, params.replica_timeout)
         self.admin = Admin(self)
         self.dispatch = Dispatch(self, UsualReplica(self) if self.is_usual() else None)
+        self._to_judge = judged(params)
         self._stopped = False
         self._was_put_away = False
 
@@ -78,6 +80,8 @@ class Node(Assembly):
                 self.dispatch.asked(channel, event)  # type: ignore[arg-type]
             else:
                 message = event.message  # type: ignore[union-attr]
+                if type(message) in self._to_judge:
+                    message = self._judged(event.peer, message)  # type: ignore
                 if not runtime.finish(event.peer, message.rid, message):  # type: ignore
                     self._late(event.peer, message)  # type: ignore[union-attr, arg-type]
         else:
@@ -87,6 +91,14 @@ class Node(Assembly):
         effects = runtime.effects
         runtime.effects = []
         return effects
+
+    def _judged(self, peer: str, answer: Answer) -> Answer:
+        """`answer`, or a refusal in its place where it makes no sense."""
+        wrong = objection(answer, self.params)
+        if wrong is None:
+            return answer
+        self.runtime.emit("senseless", peer=peer, reason=wrong)
+        return Refusal(answer.rid, "bad-request", wrong)
 
     def _late(self, peer: str, message: Answer) -> None:
         # a late answer still shows that the peer is alive

@@ -25,6 +25,7 @@ from dynamesis.cluster.core.protocol.messages import (
     ReplicaPutReply,
     State,
 )
+from dynamesis.cluster.core.protocol.names import MOST_KEY
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.ring.ring import partition_of
@@ -56,7 +57,6 @@ class UsualReplica:
         self._hints = node.hints
         self._durable = node.replica.durable
         self._partitions = node.params.partitions
-        self._max_key = node.params.max_key
         self._detector = node.detector
         #: the placement that these are of: the partitions to be held here, and by partition its
         #: primaries where all are healthy (None where not) and none is about to change
@@ -77,7 +77,7 @@ class UsualReplica:
         known = rows.get(key)
         if known is not None or key in rows:
             return known
-        if not 0 < len(key) <= self._max_key:
+        if not 0 < len(key) <= MOST_KEY:
             return None
         partition = partition_of(key, self._partitions)
         row = object_row(partition, key) if partition in self._held else None

@@ -10,6 +10,9 @@ from typing import Literal
 #: bytes of siblings under one key that frames between nodes carry (cluster.net.wire)
 MOST_SIBLING_BYTES = 64 << 20
 
+#: bytes of a value that a frame of a client carries (2 MiB), beside its key and context
+MOST_VALUE = (2 << 20) - (256 << 10)
+
 
 @dataclass(frozen=True)
 class Params:

@@ -23,6 +23,8 @@ from dynamesis.cluster.core.ring.ring_optimizer import OwnerSwap
 _STEPS = 100_000
 #: shares are floats; this much is rounding
 _FUZZ = 1e-9
+#: above it the sums that shares are made of round too much
+_MOST_WEIGHT = 1e6
 #: the owner of a partition before the first claim
 _UNOWNED = ""
 #: a stride of this share of a ring scatters best
@@ -79,6 +81,8 @@ def shares(
     for node, weight in weights.items():
         if not weight > 0:
             raise ValueError(f"weight of {node}: {weight}; it must be more than 0")
+        if weight > _MOST_WEIGHT:
+            raise ValueError(f"weight of {node}: {weight}; it must be at most {_MOST_WEIGHT:g}")
     total = sum(weights.get(node, 1.0) for node in nodes)
     due = {node: partitions * weights.get(node, 1.0) / total for node in nodes}
     limit = max(partitions / max(n, 1), partitions / len(nodes))

@@ -38,6 +38,15 @@ def parse(text: str) -> Vector:
     return vector
 
 
+def is_state(state: State) -> bool:
+    """Whether all entries are named by vectors, and hold a version each. What came from a node with
+    another clock, or from none, is not."""
+    try:
+        return all(len(e.values) == 1 and parse(text) is not None for text, e in state.items())
+    except ValueError:
+        return False
+
+
 def write(vector: Vector) -> str:
     return " ".join(f"{node}={vector[node][0]}@{vector[node][1]}" for node in sorted(vector))
 
