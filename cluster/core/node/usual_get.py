@@ -168,7 +168,6 @@ class UsualGet:
         general.take_over(
             plan,
             self._shown,
-            self._held,
             self._got,
             self._answered,
             self._deadline,

@@ -74,15 +74,14 @@ class GetRequest:
         self,
         plan: SloppyQuorum,
         shown: State,
-        held: int,
         got: list[tuple[str, bool]],
         answered: bool,
         deadline: Timer,
         repairs: bool,
     ) -> None:
-        """Continue where the primaries `got` have answered with `shown`, of which `held` bytes count
-        as in progress, and whether durably."""
-        self._held = held
+        """Continue where the primaries `got` have answered with `shown`, which counts as in
+        progress, and whether durably."""
+        self._held = size_of(shown)
         self.plan, self._deadline, self._repairs = plan, deadline, repairs
         self._taken_over = {place.holder: place for place in plan.places}
         for node, durable in got:
