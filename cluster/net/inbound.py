@@ -41,6 +41,8 @@ DATA: Accepts = {
 }
 #: and on the admin port
 ADMIN: Accepts = {"admin": frozenset({Ask})}
+#: bytes of answers up to which writes that the kernel did not take count as one
+_TOGETHER = 64 << 10
 ROLES = {"client": "a client", "node": "a node", "admin": "an administrator"}
 #: requests that a node which is shutting down refuses
 _NEW_WORK = (Get, Put, ForwardPut)
@@ -55,7 +57,11 @@ class Inbound(Stream):
         self.peer: str | None = None
         #: questions of a client that are not answered yet
         self.owed = 0
-        #: bytes that it has not read, as the listener counted them; of all that was sent to it,
+        #: of the writes that the kernel has not all of: where each ends in all that was sent to it,
+        #: and its bytes; and all those
+        self._writes: deque[tuple[int, int]] = deque()
+        self._kept = 0
+        #: bytes of answers in memory, as the listener counted them; of all that was sent to it,
         #: bytes read at the last look, and when it had last read any
         self.counted = 0
         self.read = 0
@@ -88,13 +94,31 @@ class Inbound(Stream):
         self.owed -= 1
         self.send_frame(encode(message, self._out_limit))
 
+    @property
+    def kept(self) -> int:
+        """Bytes of answers in memory: a write stays there whole until the kernel has all of it."""
+        taken, writes = self.delivered, self._writes
+        while writes and writes[0][0] <= taken:
+            self._kept -= writes.popleft()[1]
+        return self._kept
+
     def _flush(self) -> None:
+        wrote = self._gathered
         super()._flush()
         transport = self.transport
         if transport is not None:
             unsent = transport.get_write_buffer_size()
             if (unsent or self.counted) and not self.closing:
+                if wrote:
+                    self._wrote(wrote)
                 self._listener.unread(self, unsent)
+
+    def _wrote(self, size: int) -> None:
+        writes = self._writes
+        self._kept += size
+        if writes and size + writes[-1][1] <= _TOGETHER:
+            size += writes.pop()[1]
+        writes.append((self.bytes_out, size))
 
     def on_open(self) -> None:
         self.active = self.read_at = self._loop.time()

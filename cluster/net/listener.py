@@ -129,9 +129,10 @@ class Listener:
 
     def unread(self, inbound: Inbound, unsent: int) -> None:
         """A connection has not read this much. One that leaves too much is cut off, and of all
-        clients those that leave most."""
-        self._unread += unsent - inbound.counted
-        inbound.counted = unsent
+        clients those for which most is kept."""
+        kept = inbound.kept
+        self._unread += kept - inbound.counted
+        inbound.counted = kept
         if unsent > READER_BOUND:
             self._cut_off(inbound, f"more than {READER_BOUND} bytes of answers unread")
         elif self._unread > READERS_BOUND:
@@ -145,13 +146,13 @@ class Listener:
     def _count_unread(self) -> None:
         """Count anew: what was read since is not known before it is asked for."""
         for inbound in self.channels.values():
-            inbound.counted = inbound.unsent
+            inbound.counted = inbound.kept
         self._unread = sum(inbound.counted for inbound in self.channels.values())
 
     def _cut_off(self, inbound: Inbound, reason: str) -> None:
         self._unread -= inbound.counted
-        unsent, inbound.counted = inbound.counted, 0
-        self.emit("slow-reader", channel=inbound.channel, unsent=unsent, reason=reason)
+        inbound.counted = 0
+        self.emit("slow-reader", channel=inbound.channel, unsent=inbound.unsent, reason=reason)
         inbound.abort(reason)
 
     def _look_at_readers(self) -> None:
@@ -164,8 +165,6 @@ class Listener:
             if not unsent or read != inbound.read:
                 inbound.read, inbound.read_at = read, now
             elif now - inbound.read_at > READER_TIMEOUT and inbound.peer is None:
-                self._unread += unsent - inbound.counted
-                inbound.counted = unsent
                 self._cut_off(inbound, f"has read nothing for {READER_TIMEOUT:g} s")
 
     def left(self, inbound: Inbound) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -101,13 +102,23 @@ class Raw:
         self.made.append(self)
 
     @classmethod
-    async def dial(cls, address: str) -> Raw:
+    async def dial(cls, address: str, taken: int = 0) -> Raw:
+        """`taken`: bytes that the kernel takes for this end before they are read; 0: as usual."""
         host, port = address.split(":")
-        return cls(*await asyncio.open_connection(host, int(port)))
+        its = socket.socket()
+        its.setblocking(False)
+        if taken:
+            its.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, taken)
+        try:
+            await asyncio.get_running_loop().sock_connect(its, (host, int(port)))
+        except OSError:
+            its.close()
+            raise
+        return cls(*await asyncio.open_connection(sock=its))
 
     @classmethod
-    async def greeted(cls, address: str, mine: Hello) -> Raw:
-        raw = await cls.dial(address)
+    async def greeted(cls, address: str, mine: Hello, taken: int = 0) -> Raw:
+        raw = await cls.dial(address, taken)
         theirs = await raw.read()
         assert isinstance(theirs, Hello)
         if mine.role == "client":

@@ -59,17 +59,22 @@ async def test_readers_that_do_not_read_are_bounded_all_together(tmp_path: Path)
         process = node.start()
         await node.ready()
         async with Client([node.address], timeout=60.0) as client:
-            await client.put(b"large", bytes(MIB))
+            for _ in range(3):
+                await client.put(b"large", bytes(MIB))
             before = anonymous_bytes(process.pid)
             # each is asked for no more once it has left some unread, but there are many
-            deaf = [await Raw.greeted(node.address, CLIENT) for _ in range(200)]
+            deaf = [await Raw.greeted(node.address, CLIENT, taken=64 << 10) for _ in range(100)]
             for raw in deaf:
                 raw.say(*(Get(rid, Key(b"large")) for rid in range(60)))
-            await until(lambda: node.events("slow-reader"), "the slowest are cut off")
+            # a machine that takes longer than READER_TIMEOUT for it sees that bound as well
+            reason = f"clients have left more than {READERS_BOUND} bytes unread"
+            await until(
+                lambda: reason in {e["reason"] for e in node.events("slow-reader")},
+                "those for which most is kept are cut off",
+            )
             await client.put(b"k", b"v")
-            (reason,) = {e["reason"] for e in node.events("slow-reader")}
-            assert reason == f"clients have left more than {READERS_BOUND} bytes unread"
-            assert anonymous_bytes(process.pid) - before < 2 * READERS_BOUND
+            # an answer of which the kernel has a part is in memory whole, and counted so
+            assert anonymous_bytes(process.pid) - before < 1.5 * READERS_BOUND
             # what was answered in this tick is not counted yet
             assert (await node.ask("status"))["unsent"] <= READERS_BOUND + 16 * MIB
             assert (await client.get(b"k")).values == (b"v",)

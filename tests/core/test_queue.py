@@ -207,6 +207,26 @@ class TestACrowdAtOneKey:
         assert crowd(sim, lambda i: Get(i, Key(b"large")), 300) == {"GetReply": 300}
 
 
+def test_gets_of_many_large_keys_hold_no_more_than_requests_may() -> None:
+    """The other replicas do not answer: what n1 has of each key waits for them."""
+    sim = Simulator()
+    size, most = 900_000, 64 * MIB
+    for i in range(150):
+        assert isinstance(sim.put("n1", b"k%d" % i, bytes(size)), PutReply)
+    sim.run(6.0)
+    for node in sim.names[1:]:
+        pause(sim, node)
+    channels = [sim.ask("n1", Get(i, Key(b"k%d" % (i % 150)))) for i in range(1000)]
+    admission = sim.nodes["n1"].admission
+    assert most - size < admission.bytes <= most + size
+    refused = [sim.replies[channel] for channel in channels if channel in sim.replies]
+    assert {r.code for r in refused if isinstance(r, Refusal)} == {"overloaded"}
+    assert len(refused) > 800
+    sim.run(5.0)
+    assert all(channel in sim.replies for channel in channels)
+    assert (admission.bytes, admission.requests) == (0, 0)
+
+
 class Server:
     """A server that does so many units a second, behind a queue, in virtual time."""
 

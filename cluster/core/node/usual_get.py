@@ -39,6 +39,7 @@ class UsualGet:
         "_general",
         "_get",
         "_got",
+        "_held",
         "_left",
         "_primaries",
         "_repairs",
@@ -58,6 +59,8 @@ class UsualGet:
         self._general: GetRequest | None = None
         self._answered = False
         self._shown: State = {}
+        #: bytes of it that count as in progress
+        self._held = 0
         #: the nodes that answered, and whether what they showed is durable
         self._got: list[tuple[str, bool]] = []
         self._left = len(primaries)
@@ -112,14 +115,22 @@ class UsualGet:
         if error is not None or (self._got and held != self._shown):
             self._turn_general().received(peer, state, error, durable)
             return
-        self._shown = self._shown if self._got else held
+        if not self._got:
+            self._shown = held
+            self._hold(held)
         self._got.append((peer, durable))
         self._left -= 1
         if not self._answered and len(self._got) >= self._s.params.r:
             self._answer()
         if not self._left:
             self._s.barriers.leave(self._get.key)
-            self._s.admission.leave(0)
+            self._s.admission.leave(self._held)
+
+    def _hold(self, state: State) -> None:
+        for entry in state.values():
+            for _, version in entry.values:
+                self._held += len(version.value)
+        self._s.admission.hold(self._held)
 
     def _answer(self) -> None:
         s, get, shown, got = self._s, self._get, self._shown, len(self._got)

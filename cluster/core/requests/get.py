@@ -25,6 +25,7 @@ from dynamesis.cluster.core.ring.sloppy_quorum import ReplicaSlot, SloppyQuorum
 from dynamesis.cluster.core.runtime.request_dedup import Respond
 from dynamesis.cluster.core.runtime.runtime import Failure, Timer
 from dynamesis.cluster.core.versions import clock
+from dynamesis.cluster.core.versions.siblings import size_of
 
 
 class GetRequest:
@@ -50,6 +51,8 @@ class GetRequest:
         #: the primaries that cannot read their record
         self._unreadable: dict[str, None] = {}
         self._shown: State = {}
+        #: bytes of it that count as in progress
+        self._held = 0
         self._received: list[tuple[ReplicaSlot, list[Dot]]] = []
         self._fastest = ""
         #: a node that takes no part does not vote before a tombstone is reaped: the states
@@ -76,7 +79,9 @@ class GetRequest:
         deadline: Timer,
         repairs: bool,
     ) -> None:
-        """Continue where the primaries `got` have answered with `shown`, and whether durably."""
+        """Continue where the primaries `got` have answered with `shown`, which counts as in
+        progress, and whether durably."""
+        self._held = size_of(shown)
         self.plan, self._deadline, self._repairs = plan, deadline, repairs
         self._taken_over = {place.holder: place for place in plan.places}
         for node, durable in got:
@@ -140,6 +145,9 @@ class GetRequest:
         self._received.append((place, clock.dots(state or {})))
         merged = self.merge(self._shown, state or {})
         self._shown = self.services.versioning.of(self.get.key).settle(merged)
+        size = size_of(self._shown)
+        self.services.admission.hold(size - self._held)
+        self._held = size
 
     def counts(self, place: ReplicaSlot, state: State | None) -> bool:
         """Whether this answer counts towards R."""
@@ -162,7 +170,7 @@ class GetRequest:
             self.repair(self._shown)
         self.services.barriers.leave(self.get.key)
         self.phase = advance(self.phase, Phase.OVER)
-        self.services.admission.leave(0)
+        self.services.admission.leave(self._held)
 
     def _log(self) -> None:
         """Which versions each node answered with, by dot."""

@@ -1,7 +1,8 @@
 """What work a node takes on: requests up to a bound, background work as the readers allow
 (section 6.5).
 
-Requests in progress are bounded in number and in bytes; what is above is refused
+Requests in progress are bounded in number and in bytes: of a put its value, of a get what
+the first replicas have answered with while it waits for others. What is above is refused
 immediately, with a time to come back. A request counts until its last replica has answered or
 timed out, not only until its client has its answer. Replicas' traffic is exempt: to
 refuse it would turn overload into hints and repairs, and so into more of it.
@@ -106,6 +107,10 @@ class Admission:
 
     def enter(self, size: int) -> None:
         self.requests += 1
+        self.bytes += size
+
+    def hold(self, size: int) -> None:
+        """A get in progress has so many bytes more of the values that it found."""
         self.bytes += size
 
     def leave(self, size: int) -> None:
