@@ -13,8 +13,7 @@ import msgspec
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.generators.given import Given
 from dynamesis.harness.results.yaml_document import YamlPlace
-from dynamesis.harness.worlds.options import MOST_SIMULATED
-from dynamesis.harness.worlds.test_spec import TestSpec
+from dynamesis.harness.worlds.test_spec import MOST_SIMULATED, TestSpec
 from msgspec import UNSET
 
 #: what a client does; each has the key as its value, instead of `f` and `key`
