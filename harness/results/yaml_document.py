@@ -47,6 +47,11 @@ class YamlPlace:
             raise self.wrong(f"should be a mapping with the keys {', '.join(sorted(allowed))}")
         fields: dict[str, YamlPlace] = {}
         for key, value in self.node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                names = ", ".join(sorted(allowed))
+                raise YamlPlace(self.file, key, self.key).wrong(
+                    f"no such key here; allowed: {names}"
+                )
             place = YamlPlace(self.file, value, str(key.value))
             if place.key not in allowed:
                 near = YamlPlace(self.file, key, place.key)

@@ -92,7 +92,9 @@ def _wanted(given: SimulateFlags) -> SwarmScope:
     nemeses = _names("--nemesis", given.nemesis, PACKAGES)
     _loaded("--workload", workloads, WORKLOADS, outside)
     _loaded("--nemesis", nemeses, PACKAGES, outside_nemesis)
-    bugs = _names("--bug", ",".join(given.bug) or None, BUGS) or ()
+    if nemeses is not None and "none" in nemeses and len(nemeses) > 1:
+        raise UsageError("--nemesis: none excludes every other; write none alone, or leave it out")
+    bugs = _names("--bug", ",".join(given.bug) if given.bug else None, BUGS) or ()
     for bug in bugs:
         try:
             resolve(bug)

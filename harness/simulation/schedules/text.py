@@ -23,13 +23,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from dynamesis.checkers.history.op import JsonObject, Op
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.generators.given import Given
 from dynamesis.harness.nemesis.schedule_file import dump as dump_faults
 from dynamesis.harness.nemesis.schedule_file import faults_at
 from dynamesis.harness.results.yaml_document import YamlError, YamlPlace, document
+from dynamesis.harness.simulation.schedules.operations_text import KINDS, operations_at
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
-from dynamesis.harness.simulation.schedules.tweaks import tweaks_of
+from dynamesis.harness.simulation.schedules.tweaks import TWEAKS, tweaks_of
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
@@ -38,9 +39,6 @@ from msgspec import UNSET
 #: keys of a schedule, and of a file that has one
 KEYS = ("test", "tweaks", "operations", "faults")
 _KEYS = (*KEYS, "anomalies", "token")
-_FIELDS = ("at", "client", "id", "value", "basis", "node", "options", "f", "key")
-#: What has the key of an operation as its value, instead of `f` and `key`.
-_SHORT = ("get", "put", "delete")
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def _list(name: str, rows: Iterable[JsonObject]) -> str:
 def _operation(item: Given) -> JsonObject:
     op = item.op
     row: JsonObject = {"at": item.at / 1e9, "client": item.client}
-    row |= {op.f: op.key} if op.f in _SHORT and op.key is not None else {"f": op.f, "key": op.key}
+    row |= {op.f: op.key} if op.f in KINDS and op.key is not None else {"f": op.f, "key": op.key}
     row |= {name: getattr(op, name) for name in ("id", "value", "node", "options")}
     row = {name: value for name, value in row.items() if value is not None}
     if item.basis is not None:
@@ -123,15 +121,21 @@ def schedule_at(root: YamlPlace, fields: Mapping[str, YamlPlace]) -> SimulatedSc
     if "test" not in fields:
         raise root.wrong("there is no key 'test'")
     spec = _spec(fields["test"])
-    context = fault_context(plan_test(spec))
+    try:
+        context = fault_context(plan_test(spec))
+    except UsageError as wrong:
+        raise fields["test"].wrong(str(wrong)) from wrong
     faults = faults_at(fields["faults"], context) if "faults" in fields else ()
     tweaks = _tweaks(fields["tweaks"]) if "tweaks" in fields else {}
-    given = _operations(fields["operations"], spec) if "operations" in fields else None
+    given = operations_at(fields["operations"], spec) if "operations" in fields else None
     return SimulatedSchedule(spec, faults, tweaks, given)
 
 
 def _spec(place: YamlPlace) -> TestSpec:
-    values = {key: each.value() for key, each in place.mapping(tuple(TestSpec.flags())).items()}
+    fields = place.mapping(tuple(TestSpec.flags()))
+    if "world" in fields:
+        fields["world"].one_of((SIMULATED,))
+    values = {key: each.value() for key, each in fields.items()}
     try:
         return TestSpec.of({"nemesis": ("none",), "world": SIMULATED, **values})
     except UsageError as wrong:
@@ -139,46 +143,9 @@ def _spec(place: YamlPlace) -> TestSpec:
 
 
 def _tweaks(place: YamlPlace) -> JsonObject:
-    given = place.value()
+    given = {name: each.value() for name, each in place.mapping(TWEAKS).items()}
     try:
         tweaks_of(given)
-    except (ValueError, TypeError, AttributeError) as wrong:
+    except ValueError as wrong:
         raise place.wrong(str(wrong)) from wrong
-    return dict(given)
-
-
-def _operations(place: YamlPlace, spec: TestSpec) -> tuple[Given, ...]:
-    return tuple([_given(each, number, spec) for number, each in enumerate(place.sequence())])
-
-
-def _given(place: YamlPlace, number: int, spec: TestSpec) -> Given:
-    fields = place.mapping((*_FIELDS, *_SHORT))
-    short = [name for name in _SHORT if name in fields]
-    if len(short) + ("f" in fields) != 1:
-        raise place.wrong(f"an operation needs one of {', '.join(_SHORT)}, or f")
-    for needed in ("at", "client"):
-        if needed not in fields:
-            raise place.wrong(f"there is no {needed!r}")
-    key = fields[short[0]] if short else fields.get("key")
-    basis = fields["basis"].value() if "basis" in fields else None
-    if basis is not None:
-        basis = fields["basis"].integer(0, number - 1)
-    values: dict[str, Any] = {
-        name: fields[name].value() for name in ("value", "options") if name in fields
-    }
-    values |= {name: str(fields[name].value()) for name in ("id", "node") if name in fields}
-    op = Op(
-        f=short[0] if short else str(fields["f"].value()),
-        key=None if key is None else str(key.value()),
-        basis=None if "basis" in fields else UNSET,
-        **values,
-    )
-    client = fields["client"].integer(0, spec.concurrency - 1)
-    return Given(_ns(fields["at"]), client, op, basis)
-
-
-def _ns(place: YamlPlace) -> int:
-    value = place.value()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
-        raise place.wrong(f"{value!r} is not a time; it takes seconds after the load began")
-    return round(value * 1e9)
+    return given

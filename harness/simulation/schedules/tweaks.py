@@ -15,6 +15,9 @@ from dynamesis.harness.simulation.schedules.random_stream import RandomStream
 from dynamesis.harness.simulation.schedules.strategies import World
 from dynamesis.harness.worlds.simulated.tweaks import POINTS, Tweaks
 
+#: what may be given
+TWEAKS = tuple(Tweaks.__dataclass_fields__)
+
 #: s; least and most that a message, and a batch of a disk, takes
 _LATENCIES = ((0.0002, 0.002), (0.0001, 0.02), (0.001, 0.1), (0.02, 0.03))
 _FSYNCS = ((0.0001, 0.001), (0.001, 0.02), (0.01, 0.15))
@@ -49,5 +52,5 @@ def draw_tweaks(draws: RandomStream, hasty: bool, world: World) -> JsonObject:
 
 
 def tweaks_of(given: Mapping[str, Any]) -> Tweaks:
-    """From such fields. Raises ValueError for one that is not known."""
+    """From such fields. Raises ValueError for one that is not known, or makes no sense."""
     return Tweaks.of(given)

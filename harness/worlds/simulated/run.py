@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -110,9 +111,14 @@ class VirtualTime:
         self._context = copy_context()
         self._context.run(CLOCK.set, self.clock)
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Until it has ended."""
-        self._context.run(self.loop.run_until_complete, work)
+    def run(self, work: Awaitable[Any]) -> None:
+        """Until it has ended; in a thread of its own where a loop runs in this one already, as in
+        a test that is a coroutine: asyncio runs one loop a thread."""
+        if asyncio._get_running_loop() is None:
+            self._context.run(self.loop.run_until_complete, work)
+            return
+        with ThreadPoolExecutor(1) as other:
+            other.submit(self._context.run, self.loop.run_until_complete, work).result()
 
     def __enter__(self) -> VirtualTime:
         if self._collected[0] < _COLLECT[0]:
@@ -125,9 +131,7 @@ class VirtualTime:
         for task in tasks:
             task.cancel()
         if tasks:
-            self._context.run(
-                self.loop.run_until_complete, asyncio.gather(*tasks, return_exceptions=True)
-            )
+            self.run(asyncio.gather(*tasks, return_exceptions=True))
         self.loop.close()
 
 

@@ -17,6 +17,7 @@ changes. Orders that need one link to be far behind all others are then as likel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,16 +102,19 @@ class Tweaks:
     priorities: int = 0
 
     def __post_init__(self) -> None:
-        for name, (low, high) in (("latency", self.latency), ("fsync", self.fsync)):
-            if not 0 <= low <= high:
+        for name, times in (("latency", self.latency), ("fsync", self.fsync)):
+            low, high = _two_numbers(name, times)
+            if not 0 <= low <= high < math.inf:
                 raise ValueError(f"{name} is {low} to {high}; it must be 0 <= LOW <= HIGH (s)")
+        if not isinstance(self.points, Mapping):
+            raise ValueError(f"points is {self.points!r}; it must be NAME: PROBABILITY for some")
         for name, probability in self.points.items():
             if name not in POINTS:
                 raise ValueError(f"there is no point {name!r}; there are {', '.join(POINTS)}")
-            if not 0 <= probability <= 1:
+            if not _is_number(probability) or not 0 <= probability <= 1:
                 raise ValueError(f"{name} is {probability}; it must be 0 to 1")
-        if self.priorities < 0:
-            raise ValueError(f"priorities is {self.priorities}; it must be 0 or more")
+        if type(self.priorities) is not int or self.priorities < 0:
+            raise ValueError(f"priorities is {self.priorities}; it must be an integer, 0 or more")
 
     @property
     def unsteady(self) -> tuple[str, ...]:
@@ -159,6 +163,16 @@ class Tweaks:
             n: tuple(v) if isinstance(v, list) else v for n, v in given.items()
         }
         return cls(**values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _two_numbers(name: str, times: object) -> tuple[float, float]:
+    if isinstance(times, tuple) and len(times) == 2 and all(map(_is_number, times)):
+        return times
+    raise ValueError(f"{name} is {times!r}; it must be [LOW, HIGH], in s")
 
 
 def _plain(value: Any) -> Any:

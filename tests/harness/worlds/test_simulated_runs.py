@@ -3,6 +3,7 @@ the same for the same seed, byte for byte."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -235,3 +236,12 @@ def test_in_a_folder_it_is_the_same_test(dynamesis: Any) -> None:
     written = (outcome.folder / "history.jsonl").read_bytes()
     ended = simulate(options("cart", "kill", time_limit=2.0, seed=6, concurrency=10, keys=8))
     assert written == b"".join(map(encode, ended.history))
+
+
+def test_a_coroutine_runs_a_simulated_test_as_any_caller_does() -> None:
+    asked = options(seed=7)
+
+    async def inside() -> bytes:
+        return b"".join(map(encode, simulate(asked).history))
+
+    assert asyncio.run(inside()) == b"".join(map(encode, simulate(asked).history))
