@@ -25,6 +25,7 @@ from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.net.inbound import DATA, Inbound
 from dynamesis.cluster.net.listener import Listener
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, Decoder, encode
+from dynamesis.cluster.process.parent import PARENT
 from dynamesis.harness.processes.ports import reserve
 
 #: seconds for anything at all to happen, on a machine where many others want to run
@@ -187,7 +188,8 @@ class NodeAlone:
     ) -> subprocess.Popen[bytes]:
         """Start it, with one of the cores of tests/cluster/cores.py instead of the real one
         if `core` names it. `env`: more of its variables."""
-        variables = os.environ | {"PYTHONPATH": str(_ROOT)} | dict(env or {})
+        own = {"PYTHONPATH": str(_ROOT), PARENT: str(os.getpid())}
+        variables = os.environ | own | dict(env or {})
         program = ["-m", "dynamesis.cluster"] if core is None else [_CORES, core]
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(

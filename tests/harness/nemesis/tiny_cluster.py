@@ -23,6 +23,7 @@ from dynamesis.harness.links import LINKS, LinkContext
 from dynamesis.harness.links.base import Links, plan_routes
 from dynamesis.harness.nemesis import Nemesis
 from dynamesis.harness.nemesis.faults import FaultAction, action_from_value
+from dynamesis.harness.processes.lifeline import tied
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
 from dynamesis.harness.targets.capabilities import Capabilities
@@ -47,9 +48,8 @@ class TinySystem:
         assert self.links is not None
         peers = [f"{p}={self.links.address(node, p)}" for p in self.nodes if p != node]
         where = [str(self._ports[node]), str(self._admin[node]), str(self.folder / node)]
-        self._processes[node] = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(NODE), node, *where, *peers], start_new_session=True
-        )
+        command = [sys.executable, "-I", "-S", str(NODE), node, *where, *peers]
+        self._processes[node] = subprocess.Popen(tied(command), start_new_session=True)
         await until(lambda: self.status(node))
 
     async def kill(self, node: str) -> int:
