@@ -192,7 +192,7 @@ class LedgerJudge:
     def _alike(self, rows: Ints) -> Iterator[tuple[int, ...]]:
         """Of acknowledgements all that they are judged by, but for what they claim and what they
         asked for: the outages that last, by two numbers, the node that was asked, what was asked
-        of it, whether it showed anything, and the key, if it is known who its primaries were."""
+        of it, whether it showed anything, and the key, where its primaries are known."""
         h, begins = self.h, self.h.pair[rows]
         yield from zip(
             np.searchsorted(self.sinces, begins).tolist(),

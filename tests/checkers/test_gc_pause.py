@@ -37,3 +37,14 @@ def test_what_was_built_in_a_pause_is_old_after_it() -> None:
     young = {id(each) for generation in (0, 1) for each in gc.get_objects(generation)}
     assert young.isdisjoint(map(id, built))
     assert gc.get_freeze_count() == 0
+
+
+def test_while_something_is_frozen_it_is_looked_seldom() -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        with gc_frozen():
+            assert gc.get_threshold()[0] > 10 * 700
+        assert gc.get_threshold() == (700, 10, 10)
+    finally:
+        gc.set_threshold(*before)
