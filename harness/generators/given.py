@@ -9,13 +9,15 @@ out without a context.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 from dynamesis.checkers.history.op import Op
 from dynamesis.harness.generators.base import PENDING, Context, Generator, Pending, Step
 
 
-class Given(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Given:
     """One operation.
 
     at: ns after the load began

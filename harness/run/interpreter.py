@@ -122,8 +122,7 @@ class Interpreter:
             return schedule
         now = self._recorder.now()
         ended: list[tuple[int, Thread, Op, int | None]] = []
-        # of several, in the order in which they began
-        for task in done if len(done) < 2 else [task for task in self._running if task in done]:
+        for task in [task for task in self._running if task in done]:
             thread, invoked = self._running.pop(task)
             outcome = _outcome(task, invoked)
             at = self._arrived(invoked, outcome)

@@ -127,7 +127,7 @@ def _layout(layout: Layout, params: Params) -> str | None:
             return f"the layout has {len(owners)} {name}; the ring has {params.partitions}"
     if not layout.members or len({*layout.members}) < len(layout.members):
         return "the layout names no member, or one twice"
-    for name in {*layout.members, *layout.owners}:
+    for name in dict.fromkeys((*layout.members, *layout.owners)):
         if wrong := name_objection(name):
             return wrong
     if not set(layout.target) <= set(layout.members):

@@ -148,7 +148,7 @@ def test_what_is_invalid_leaves_a_folder_and_a_swarms_own_file_is_a_failure(
             "line 6: operations: there is no",
         ),
         ("world: simulated\noperations: 3\n", "line 5: operations: should be a list"),
-        ("world: simulated\ntweaks: {colour: 1}\n", "line 5: tweaks"),
+        ("world: simulated\ntweaks: {colour: 1}\n", "line 5: colour: no such key here"),
         ("simulated: {faults: []}\n", "line 4: simulated: there is no key 'test'"),
         ("simulated: {test: {seed: 1, nodes: 0}}\n", "line 4"),
         ("simulated: {test: {seed: 1}, speed: 1}\n", "line 4: speed: no such key"),

@@ -19,7 +19,6 @@ import pytest
 from dynamesis.harness.links import LINKS, LinkContext
 from dynamesis.harness.links.dialling import DIALLINGS
 from dynamesis.harness.links.dialling.base import Dialling, DiallingContext
-from dynamesis.harness.processes.lifeline import tied
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
 
@@ -111,8 +110,7 @@ def start(way: Dialling, node: str, program: tuple[str, ...]) -> subprocess.Pope
     launch = way.launch(node)
     where = [way.host(node), str(ports["peer"]), str(ports["client"])]
     process = subprocess.Popen(
-        tied([*launch.argv, *program, node, *where, *peers]),
-        env=os.environ | launch.environment,
+        [*launch.argv, *program, node, *where, *peers], env=os.environ | launch.environment
     )
     way.launched(node, process.pid)
     return process
