@@ -29,7 +29,7 @@ from dynamesis.harness.nemesis.packages import NEWCOMERS, FaultContext, Member, 
 from msgspec import Struct, structs
 
 NEMESIS = "nemesis"
-#: A test is at most so many units of time long; ainterval three make a fault and its pause.
+#: A test is at most so many units of time long; three of them make a fault and its pause.
 _MOST_UNITS = 10_000
 
 

@@ -114,7 +114,9 @@ class VirtualTime:
     def run(self, work: Awaitable[Any]) -> None:
         """Until it has ended; in a thread of its own where a loop runs in this one already, as in
         a test that is a coroutine: asyncio runs one loop a thread."""
-        if asyncio._get_running_loop() is None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
             self._context.run(self.loop.run_until_complete, work)
             return
         with ThreadPoolExecutor(1) as other:
