@@ -39,17 +39,22 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Known(msgspec.Struct, gc=False):
-    """What is known of one put: its id and a hash of what it writes; those that wait for its answer
-    while it is in progress, and the first of them where only retries have come; whether it was
-    answered, and with what if that is remembered. (`gc=False`: what it refers to and may refer
-    back to it is let go of with the answer.)"""
+    """What is known of one put: its id and a hash of what it writes; whether it was answered, and
+    with what if that is remembered. (`gc=False`: nothing of it refers back to it.)"""
 
     request: str
     content: int
-    waiting: list[tuple[int, Respond]] | None
     answered: bool = False
     answer: PutReply | None = None
     size: int = 0
+
+
+class _InProgress(msgspec.Struct):
+    """Those that wait for the answer to a put, and the first of them where only retries have come.
+    It is apart from what is known of the put, which the garbage collector does not see: a node of
+    a simulation that dies with puts in progress could never be freed."""
+
+    waiting: list[tuple[int, Respond]]
     seeker: Respond | None = None
 
 
@@ -59,6 +64,7 @@ class RequestDedup:
     def __init__(self) -> None:
         #: those in progress, stamped or answered, by request id
         self._known: dict[str, _Known] = {}
+        self._in_progress: dict[str, _InProgress] = {}
         #: what was answered, oldest first; of so many at its beginning the answers were dropped
         self._answered: deque[_Known] = deque()
         self._bare = 0
@@ -77,7 +83,7 @@ class RequestDedup:
         content = hash((put.key, put.value, put.deleted))
         known = self._known.get(request)
         if known is None:
-            known = self._known[request] = _Known(request, content, None)
+            known = self._known[request] = _Known(request, content)
         elif known.content != content:
             respond(_other(put))
             return None
@@ -85,35 +91,36 @@ class RequestDedup:
             before = known.answer
             respond(_dropped(put.rid) if before is None else _numbered(before, put.rid))
             return None
-        elif known.waiting is not None:
-            known.waiting.append((put.rid, respond))
-            if put.again or known.seeker is None:
+        elif (first := self._in_progress.get(request)) is not None:
+            first.waiting.append((put.rid, respond))
+            if put.again or first.seeker is None:
                 return None
-            known.seeker = None
+            first.seeker = None
             return partial(self._end, known)
-        known.waiting = [(put.rid, respond)]
+        begun = self._in_progress[request] = _InProgress([(put.rid, respond)])
         if put.again and request not in self._stamped:
-            known.seeker = respond
+            begun.seeker = respond
             return partial(self._sought, known, respond)
         return partial(self._end, known)
 
     def joined(self, request: str) -> bool:
         """Whether a retry waits for the same answer as the try that is in progress."""
-        known = self._known.get(request)
-        return known is not None and len(known.waiting or ()) > 1
+        begun = self._in_progress.get(request)
+        return begun is not None and len(begun.waiting) > 1
 
     def waits(self, request: str) -> bool:
         """Whether a put of this id is in progress here."""
-        known = self._known.get(request)
-        return known is not None and known.waiting is not None
+        return request in self._in_progress
 
     def _sought(
         self, known: _Known, seeker: Respond, answer: GetReply | PutReply | Refusal
     ) -> None:
         """A retry has ended. That it found nothing counts only where the first try has not come
         meanwhile."""
-        if isinstance(answer, PutReply) or known.seeker is seeker:
-            known.seeker = None
+        begun = self._in_progress.get(known.request)
+        if isinstance(answer, PutReply) or (begun is not None and begun.seeker is seeker):
+            if begun is not None:
+                begun.seeker = None
             self._end(known, answer)
 
     def _end(self, known: _Known, answer: GetReply | PutReply | Refusal) -> None:
@@ -123,18 +130,21 @@ class RequestDedup:
                 self._stamped_bytes -= stamp.size
             if not known.answered:
                 self._remember(known, answer)
-        waiting, known.waiting = known.waiting or [], None
-        for rid, respond in waiting:
+        begun = None
+        if self._known.get(known.request) is known:  # and no later put of that id
+            begun = self._in_progress.pop(known.request, None)
+        for rid, respond in begun.waiting if begun is not None else ():
             respond(answer if answer.rid == rid else _numbered(answer, rid))
         if not known.answered:
             self._perhaps_unknown(known)
 
     def _perhaps_unknown(self, known: _Known) -> None:
         """What a put writes is remembered as long as anything else of it."""
-        if known.answered or known.waiting is not None or known.request in self._stamped:
+        request = known.request
+        if known.answered or request in self._in_progress or request in self._stamped:
             return
-        if self._known.get(known.request) is known:
-            del self._known[known.request]
+        if self._known.get(request) is known:
+            del self._known[request]
 
     def _remember(self, known: _Known, answer: PutReply) -> None:
         """Remember an answer. Of too many bytes the oldest are dropped, and of their puts no more
@@ -175,7 +185,7 @@ class RequestDedup:
         if request in self._stamped:
             self._forget(request)
         if request not in self._known:
-            self._known[request] = _Known(request, hash((put.key, put.value, put.deleted)), None)
+            self._known[request] = _Known(request, hash((put.key, put.value, put.deleted)))
         stamp = self._stamped[request] = Stamp(put.key, state, covers, len(put.value))
         self._stamped_bytes += stamp.size
         while len(self._stamped) > _STAMPED or self._stamped_bytes > _STAMPED_BYTES:

@@ -4,6 +4,7 @@ the same for the same seed, byte for byte."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from dynamesis.checkers.history.op import Op, encode
 from dynamesis.cluster.core.node.admin import Admin
+from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness import generators as gen
 from dynamesis.harness.usage.exits import UsageError
@@ -144,6 +146,17 @@ def test_a_seed_gives_the_same_history_whatever_the_hash_seed() -> None:
     first, second = (process.communicate()[0] for process in processes)
     assert len(first.splitlines()) == 12
     assert first == second
+
+
+def test_nodes_that_died_with_puts_in_progress_are_freed() -> None:
+    """Of some 30 killed lives a schedule left one behind: a swarm grew without end."""
+    gc.collect()
+    before = {id(each) for each in gc.get_objects() if isinstance(each, Node)}
+    for seed in range(1, 4):
+        slow = Tweaks(fsync=(0.05, 0.1))
+        simulate(options(nemesis="kill", seed=seed, rate=200, concurrency=8), tweaks=slow)
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) is Node and id(each) not in before]
 
 
 def test_another_seed_gives_another_history() -> None:
