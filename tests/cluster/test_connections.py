@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,10 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net import listener as module
 from dynamesis.cluster.net.exceptions import DynamoError
-from dynamesis.cluster.net.inbound import DATA, Inbound
-from dynamesis.cluster.net.listener import READERS_BOUND, Listener
-from dynamesis.cluster.net.wire import NODE_LIMIT
+from dynamesis.cluster.net.inbound import Inbound
+from dynamesis.cluster.net.listener import READERS_BOUND
 from dynamesis.harness.processes.ports import reserve
-from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, until
+from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, listening, until
 from test_overload import anonymous_bytes
 
 MIB = 1 << 20
@@ -93,22 +91,7 @@ async def test_a_reader_has_a_time_in_which_to_read_some(monkeypatch: pytest.Mon
         for _ in messages:
             inbound.reply(answer)
 
-    mine = Hello("n1", "dynamesis")
-    port = Listener(
-        mine,
-        {},
-        DATA,
-        NODE_LIMIT,
-        count(1),
-        deliver,
-        lambda e, **kw: events.append((e, kw)),
-        gone=lambda channel: None,
-        greeted=lambda peer: None,
-    )
-    with reserve(1) as ports:
-        address = f"127.0.0.1:{ports.take()}"
-        await port.bind(address)
-        await port.serve()
+    async with listening(deliver, lambda e, **kw: events.append((e, kw))) as (port, address):
         deaf = await Raw.greeted(address, CLIENT)
         deaf.say(Get(1, Key(b"k")))
         slow = await Raw.greeted(address, CLIENT)
@@ -129,8 +112,6 @@ async def test_a_reader_has_a_time_in_which_to_read_some(monkeypatch: pytest.Mon
         reading.cancel()
         slow.close()
         deaf.close()
-        port.stop()
-        port.close()
 
 
 @in_loop
@@ -169,21 +150,10 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
     monkeypatch.setattr(module, "IDLE", 0.2)
     events: list[str] = []
     asked: list[Message] = []
-    port = Listener(
-        Hello("n1", "dynamesis"),
-        {},
-        DATA,
-        NODE_LIMIT,
-        count(1),
+    async with listening(
         lambda inbound, messages: asked.extend(messages),
         lambda event, **fields: events.append(event),
-        gone=lambda channel: None,
-        greeted=lambda peer: None,
-    )
-    with reserve(1) as ports:
-        address = f"127.0.0.1:{ports.take()}"
-        await port.bind(address)
-        await port.serve()
+    ) as (_, address):
         waiting = await Raw.greeted(address, CLIENT)
         waiting.say(Get(1, Key(b"k")))
         await until(lambda: asked, "its question is there")
@@ -198,8 +168,6 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
         assert events.count("idle-closed") == 1
         for raw in (waiting, *others, refused, late):
             raw.close()
-        port.stop()
-        port.close()
 
 
 @in_loop
@@ -218,21 +186,9 @@ async def test_connections_that_are_opened_without_end_do_not_cost_a_search_each
     is_idle = Inbound.idle
     monkeypatch.setattr(Inbound, "idle", idle)
     events: list[str] = []
-    port = Listener(
-        Hello("n1", "dynamesis"),
-        {},
-        DATA,
-        NODE_LIMIT,
-        count(1),
-        lambda inbound, messages: None,
-        lambda event, **fields: events.append(event),
-        gone=lambda channel: None,
-        greeted=lambda peer: None,
-    )
-    with reserve(1) as ports:
-        address = f"127.0.0.1:{ports.take()}"
-        await port.bind(address)
-        await port.serve()
+    async with listening(
+        lambda inbound, messages: None, lambda event, **fields: events.append(event)
+    ) as (port, address):
         crowd = [await Raw.dial(address) for _ in range(200)]
         await until(lambda: len(port.channels) == 200, "all are there")
         first = next(iter(port.channels.values()))
@@ -242,8 +198,6 @@ async def test_connections_that_are_opened_without_end_do_not_cost_a_search_each
         assert looks < 2000, "200 for each of 150 newcomers would be 30,000"
         for raw in crowd:
             raw.close()
-        port.stop()
-        port.close()
 
 
 @in_loop
