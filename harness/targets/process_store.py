@@ -16,8 +16,8 @@ import subprocess
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from textwrap import shorten
 from typing import IO, Any
 
 from dynamesis.checkers.history.op import Sibling, canonical
@@ -44,8 +44,6 @@ _READY_ANSWER = 5.0
 #: s that a method which is asked once all is quiet may take
 _HOOK = 10.0
 _COPY = "data.copy"
-#: characters of a command line that an error has
-_LONGEST_LINE = 80
 #: whether a node is ready
 IsReady = Callable[[NodeSite], Awaitable[bool]]
 
@@ -173,7 +171,7 @@ class ProcessStore:
         return None if process is None else process.exit_code
 
     def last_words(self, node: str) -> str:
-        return self._with_log(node, self._how_ended(node))
+        return self._with_log(node, self._process(node).how_ended(self._left_elsewhere(node)))
 
     def collect(self, into: Path) -> None:
         for node in self._processes:
@@ -320,9 +318,9 @@ class ProcessStore:
         left, asked, why = self._target.boot_limit, loop.time(), ""
         while True:
             if self.state(node) == "down":
-                # a process that is loading its program has no environment yet by which to know it
-                await asyncio.sleep(_ASK_AGAIN * max(1.0, self._context.busy()))
-                raise RuntimeError(self._not_ready(node, self._how_ended(node)))
+                seen = partial(self._left_elsewhere, node)
+                await self._process(node).until_left_shows(seen, self._context.busy())
+                raise RuntimeError(f"node {node} {self.last_words(node)}")
             try:
                 async with asyncio.timeout(_READY_ANSWER):
                     if await is_ready(where):
@@ -350,14 +348,9 @@ class ProcessStore:
             return f" ({elsewhere(self._process(where.name).pid, where.address())})"
         return " (ready returned False)"
 
-    def _how_ended(self, node: str) -> str:
-        """The exit code, and what it left running outside its group: a daemon."""
-        ended = f"ended with exit code {self._process(node).exit_code}"
-        left = self._context.left(str(self._mark_of(node)))
-        for pid, line in left.items():
-            what = f"left {shorten(line, _LONGEST_LINE)} running in the background (pid {pid})"
-            return f"{ended} and {what}; a node must run in the foreground"
-        return ended
+    def _left_elsewhere(self, node: str) -> Mapping[int, str]:
+        """The daemons of a node: what it started that has left its group."""
+        return self._context.left(str(self._mark_of(node)))
 
     def _mark_of(self, node: str) -> Path:
         return self._site.folder.resolve() / node
