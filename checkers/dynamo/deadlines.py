@@ -28,8 +28,9 @@ from dynamesis.checkers.history.pairing import INVOKE
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: s after its time-out in which an answer must have come: a connection may have to be opened first;
-#: in virtual time that takes as long as the network does
-SLACK, VIRTUAL_SLACK = 1.2, 0.3
+#: in virtual time that takes as long as the network does (`latency` of test.json: s, at most, of
+#: one message, where that is not the default), for so many messages one after the other
+SLACK, VIRTUAL_SLACK, MESSAGES = 1.2, 0.3, 5
 #: s after its time-out, and before its answer, in which the node must have been awake
 AWAKE = 0.1
 #: options by which a client sends an operation more than once, or elsewhere
@@ -71,7 +72,7 @@ def _lasted(h: History, row: int) -> float:
 def _overdue(ledger: LedgerJudge, row: int) -> bool:
     """Whether an answer came too late, and nothing may have delayed it but the node itself."""
     h, given = ledger.h, ledger.needs.at(row).timeout
-    slack = VIRTUAL_SLACK if ledger.virtual else SLACK
+    slack = _slack(ledger)
     if given is None or _lasted(h, row) <= given + slack or "late" in ledger.reasons:
         return False
     load = ledger.timeline.phases.get("load", 0)
@@ -80,6 +81,13 @@ def _overdue(ledger: LedgerJudge, row: int) -> bool:
     near = [o for o in ledger.outages if o.started < row and o.ended >= since]
     judged = int(h.pair[row]) > load and all(_leaves_alone(o, node) for o in near)
     return judged and (ledger.virtual or _was_awake(h, row, given))
+
+
+def _slack(ledger: LedgerJudge) -> float:
+    """SLACK of this world, s."""
+    if not ledger.virtual:
+        return SLACK
+    return VIRTUAL_SLACK + MESSAGES * float(ledger.test.get("latency", 0.0))
 
 
 def _was_awake(h: History, row: int, given: float) -> bool:

@@ -100,8 +100,13 @@ class ClusterQuestions(ABC):
 
     async def repair(self, node: str) -> None:
         """Have a running node read all that it holds, so that latent damage shows, and compare
-        it with its peers. Raises RuntimeError."""
-        await self.ask(node, "repair")
+        it with its peers; nothing where it has no ring, and so holds nothing. Raises
+        RuntimeError."""
+        try:
+            await self.ask(node, "repair")
+        except AdminError:
+            if await self._has_ring(node):
+                raise
 
     async def exchange(self, node: str) -> None:
         """Have a running node hand off its hints and compare what it holds with its peers now. Does
@@ -117,7 +122,9 @@ class ClusterQuestions(ABC):
     async def change(self, kind: str, node: str) -> None:
         """Ask a member that runs to let `node` "join" or "leave", or be "remove"d as dead:
         not the same for all, since those that make changes at one time may do so at several places.
-        Raises ValueError with the reason if it is refused, RuntimeError if no node answers."""
+        Raises ValueError with the reason if it is refused, RuntimeError if no node answers: one
+        that has no ring yet, or knows only its own disk's, refuses everything, which decides
+        nothing."""
         reason: Exception = RuntimeError("no member is running")
         first = sum(node.encode()) % len(self.nodes)
         for asked in (*self.nodes[first:], *self.nodes[:first]):
@@ -127,7 +134,17 @@ class ClusterQuestions(ABC):
                 await self.ask(asked, kind, node=node)
                 return
             except AdminError as error:
-                reason = ValueError(f"{asked} refuses: {error}")
+                words = f"{asked} refuses: {error}"
+                decides = await self._has_ring(asked, informed=True)
+                reason = ValueError(words) if decides else RuntimeError(words)
             except RuntimeError as error:
                 reason = error
         raise reason
+
+    async def _has_ring(self, node: str, informed: bool = False) -> bool:
+        """Whether a node is known to have a ring; `informed`: and to have heard from another
+        member, since it started, that this is the present one."""
+        status = await self.status(node)
+        membership = None if status is None else status["membership"]
+        # an older version does not report it
+        return membership is not None and (not informed or membership.get("informed", True))

@@ -85,7 +85,7 @@ class Cluster(ClusterQuestions):
         )
 
     async def start(self, node: str) -> None:
-        """Start a node that is not running, and wait until it is ready, or, with nothing on its
+        """Start a node that is not running, and wait until it is ready, or, with no ring on its
         disk, reports that it waits for others. Raises RuntimeError as start_all does."""
         self._spawn(node)
         await self._until_ready(node, waits_after=WAITS_AFTER)
@@ -202,10 +202,9 @@ class Cluster(ClusterQuestions):
         paused = self.state(node) == "paused"
         self._process(node).signal(signal.SIGCONT)
         for other in self.nodes if paused else ():
-            came = other not in self._spec.nodes or other in self._came_again
-            if came and other != node and other in self._spec.peers[node]:
-                address = self._spec.peers[node][other]
-                await self.ask(node, "introduce", id=other, address=address)
+            known = self._spec.peers[node]
+            if self._is_newcomer(other) and other != node and other in known:
+                await self.ask(node, "introduce", id=other, address=known[other])
 
     async def wipe(self, node: str) -> None:
         """Delete the data of a node. Raises RuntimeError if it is running."""
@@ -309,12 +308,23 @@ class Cluster(ClusterQuestions):
         late = self._deadline(READY_WITHIN)
         status = None
         while not _is_ready(status, linked):
-            if status and status["waiting_for"] and loop.time() > began + waits_after:
+            if loop.time() > began + waits_after and self._waits(node, status):
                 return
             if self.state(node) == "down" or late():
                 raise RuntimeError(self._why_not_ready(node, status))
             await asyncio.sleep(ASK_AGAIN)
             status = await self.status(node)
+
+    def _waits(self, node: str, status: Mapping[str, Any] | None) -> bool:
+        """Whether a node that answers cannot be ready before others are: a founder founds no ring
+        without all others, and a newcomer gets one from a member."""
+        if status is None or status["membership"] is not None:
+            return False
+        return bool(status["waiting_for"]) or self._is_newcomer(node)
+
+    def _is_newcomer(self, node: str) -> bool:
+        """Whether it is, or was, to join a cluster that runs."""
+        return node not in self._spec.nodes or node in self._came_again
 
     def _why_not_ready(self, node: str, status: Mapping[str, Any] | None) -> str:
         code = self._process(node).exit_code

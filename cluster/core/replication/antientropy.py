@@ -17,6 +17,7 @@ from typing import TypedDict
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
     Key,
+    State,
     SyncKey,
     SyncKeyReply,
     TreeKeys,
@@ -346,6 +347,13 @@ class Exchange:
             self._owner.runtime.soon(lambda: self._synced(key, "storage-read"))
             return
         state = None if record is None else record.state
+        self._owner.replica.when_saved(key, lambda code: self._send(key, state, code))
+
+    def _send(self, key: Key, state: State | None, code: str | None) -> None:
+        """Send our state of a key, which is durable unless `code` says why not."""
+        if code is not None:
+            self._synced(key, code)
+            return
         self._owner.runtime.call(
             self.peer,
             lambda rid: SyncKey(rid, key, state),

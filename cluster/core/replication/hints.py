@@ -14,6 +14,7 @@ be one of the W copies that a write was acknowledged for, and a primary may have
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 
 from dynamesis.cluster.core.protocol.messages import Answer, Key, ReplicaPut, ReplicaPutReply, State
@@ -149,6 +150,11 @@ class Hints:
             return
         if record is None:
             return
+        if not self.records.saved(hint):
+            # nothing is sent before it is durable: after a crash its dots would name something else
+            again = partial(self._once_saved, target, key, to)
+            self.records.buffer.when_saved(hint, again)
+            return
         self._in_flight[hint] = to
         left, everywhere = len(to), True
 
@@ -161,6 +167,10 @@ class Hints:
 
         for node in to:
             self._give(node, key, record.state, given)
+
+    def _once_saved(self, target: str, key: Key, to: tuple[str, ...], code: str | None) -> None:
+        if code is None:
+            self.send(target, key, to)
 
     def _give(self, node: str, key: Key, state: State, done: Callable[[bool], None]) -> None:
         """Give a state to `node`; done(whether it is durable there)."""

@@ -188,6 +188,9 @@ class Replica:
             answer(None, "storage-read")
             return
         state = None if record is None else record.state
-        self.objects.buffer.when_saved(
-            self.row(key), lambda code: answer(state if code is None else None, code)
-        )
+        self.when_saved(key, lambda code: answer(state if code is None else None, code))
+
+    def when_saved(self, key: Key, done: Done) -> None:
+        """done() once what this node holds of `key` itself now is durable: nothing is sent before,
+        since after a crash its dots would name something else."""
+        self.objects.buffer.when_saved(self.row(key), done)

@@ -128,7 +128,7 @@ class SimulatedCluster(Cluster):
             return
         status = await self.status(node)
         if waits_after < READY_WITHIN:
-            if status and status["waiting_for"]:
+            if self._waits(node, status):
                 return
             if await life.until(is_ready, READY_WITHIN - waits_after):
                 return

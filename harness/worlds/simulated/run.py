@@ -77,6 +77,8 @@ def simulate(
     test, tweaks = facts(options), tweaks or Tweaks()
     if tweaks.unsteady:
         test["unsteady"] = list(tweaks.unsteady)
+    if tweaks.latency != Tweaks.latency:
+        test["latency"] = tweaks.latency[1]
     with VirtualTime() as time:
         world = World(options, time.loop, tweaks, story)
         recorder = Recorder(None, clock=time.clock.monotonic_ns)
