@@ -273,6 +273,8 @@ class LedgerJudge:
         late = code in self.unsteady and row < self.timeline.phases.get("heal", NEVER)
         if late or (code == "overloaded" and self.crowded(row)):
             return True
+        if code == "bad-request" and self.needs.impossible(row):
+            return True
         return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
 
     def crowded(self, row: int) -> bool:

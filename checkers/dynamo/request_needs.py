@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from dynamesis.checkers.history.columns import History
@@ -28,6 +28,8 @@ PATIENT = 2.0
 #: of a time-out that was asked for: what must have passed before it explains that an operation
 #: came to nothing
 _MOST = 0.9
+#: options that are numbers of nodes
+COUNTS = ("n", "r", "w", "pr", "pw", "dw", "local")
 #: codes that clients and the harness give themselves
 CLIENTS = ("closed", "context-evicted", "client-broke")
 #: bytes of a value, or characters of a key, that a store may find too large
@@ -89,11 +91,17 @@ class Needs:
         asked = h.options.get(begun)
         return self._need(f, asked) if asked else self._defaults[f]
 
+    def impossible(self, row: int) -> bool:
+        """Whether the operation that an event ends asked for a number of nodes that there is not:
+        any cluster refuses that."""
+        asked = self._h.options.get(int(self._h.pair[row]), {})
+        given = [asked[name] for name in COUNTS if asked.get(name) is not None]
+        return not all(_is_count(value, 0, self._n) for value in given)
+
     def _need(self, f: str, asked: Mapping[str, Any]) -> Need:
         def number(name: str, low: int, most: int) -> int | None:
             value = asked.get(name)
-            sound = isinstance(value, int) and not isinstance(value, bool) and low <= value <= most
-            return value if sound else None
+            return value if _is_count(value, low, most) else None
 
         n = number("n", 1, self._n) or self._n
         answers, primaries = ("r", "pr") if f == "get" else ("w", "pw")
@@ -128,6 +136,10 @@ class Needs:
         one, other = self.at(get), self.at(write)
         strict = one.strict and other.strict
         return strict and one.answers + other.answers > max(one.n, other.n)
+
+
+def _is_count(value: object, low: int, most: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= most
 
 
 def of_client(h: History, row: int) -> bool:

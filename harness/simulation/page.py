@@ -56,8 +56,12 @@ def _failure(failure: FailedSchedule) -> Iterator[Line]:
     nodes = small.spec.nodes
     cluster = "" if nodes is None else f", {counted(nodes, 'node')}"
     yield "", f"  {given}, {counted(small.fault_count, 'fault')}{cluster}"
-    yield "", f"  folder  {failure.folder}"
-    yield "", f"  again   dynamesis simulate --replay {failure.token or failure.folder}"
+    if failure.folder is None:
+        yield "yellow", "  not shrunk: that was stopped before its turn"
+    else:
+        yield "", f"  folder  {failure.folder}"
+    source = failure.token or failure.folder
+    yield "", f"  again   dynamesis simulate{'' if source is None else f' --replay {source}'}"
     for line in dump(small, failure.minimal.anomalies).splitlines():
         yield "", f"    {line}"
 

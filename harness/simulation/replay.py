@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynamesis.harness.failures.failure import BESIDE
+from dynamesis.harness.nemesis.faults import FaultStart
 from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.run.progress_view import Mode, console
@@ -28,10 +30,28 @@ from dynamesis.harness.usage.values import results_folder, write_file
 
 @dataclass(frozen=True)
 class Again:
-    """A schedule to be replayed. `missing`: what of the original it cannot have."""
+    """A schedule to be replayed. `missing`: what of the original it cannot have, in sentences."""
 
     written: Written
     missing: tuple[str, ...] = ()
+
+    def lacking(self) -> Iterator[str]:
+        """What of all that was written will not be in the test."""
+        yield from self.missing
+        schedule = self.written.schedule
+        limit = schedule.spec.time_limit
+        late = [
+            f"the {op.op.f} at {op.at / 1e9:g} s"
+            for op in schedule.operations or ()
+            if op.at > limit * 1e9
+        ]
+        late += [
+            f"{event.action.member} at {event.at / 1000:g} s"
+            for event in schedule.faults
+            if isinstance(event.action, FaultStart) and event.at > limit * 1000
+        ]
+        for each in late:
+            yield f"not played: {each}: the load ends after {limit:g} s (time_limit)"
 
 
 def run_replay(source: str, asked: Asked) -> int:
@@ -43,8 +63,8 @@ def run_replay(source: str, asked: Asked) -> int:
     test, results = save_schedule(folder, again.written)
     screen = console(asked.mode)
     if asked.mode is not Mode.QUIET:
-        for each in again.missing:
-            screen.print(f"not carried over: {each}")
+        for each in again.lacking():
+            screen.print(each, markup=False)
         for line in story(test):
             screen.print(line)
     print_results(screen, results, short=asked.mode is Mode.QUIET)
@@ -73,6 +93,8 @@ def _write(
 def find(source: str, beside: SwarmScope) -> Again:
     """The schedule of a token, of a file, or of the folder of a simulated or of another test.
     Raises UsageError."""
+    if not source.strip():
+        raise UsageError("--replay: names nothing; give a token, or the folder of a test")
     path = Path(source)
     if path.is_dir() and (path / SIMULATED).is_file():
         path = path / SIMULATED
@@ -81,7 +103,8 @@ def find(source: str, beside: SwarmScope) -> Again:
     if path.is_file():
         return Again(_written(path))
     if path.is_dir():
-        return Again(*approximation(path))
+        written, missing = approximation(path)
+        return Again(written, tuple([f"not carried over: {each}" for each in missing]))
     if source.startswith(PREFIX):
         _alone(replace(beside, bug=()))
         return Again(Written(schedule_of(word_of(source), beside.bug), (), source))

@@ -5,7 +5,8 @@
 
 `invalid` counts every schedule that failed. A failure is listed for each anomaly that no earlier
 one shows: one bug fails in a thousand ways, and the shortest proof of each kind is what helps.
-`operations` and `faults` are those of the shrunk schedule.
+`operations` and `faults` are those of the shrunk schedule. One that was not shrunk, since a second
+ctrl-C ended that, has its own, and `folder` is null.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ _LEAST, _LEAST_WRITES = 50, 20
 
 @dataclass(frozen=True)
 class FailedSchedule:
-    """A schedule that failed, shrunk. `token`: None where it came from the database; `drawn`: how
-    many operations it had, where they are not given one by one."""
+    """A schedule that failed, shrunk. `token`: None where it came from the database; `folder`: None
+    where shrinking was stopped before its turn, which leaves it as it was; `drawn`: how many
+    operations it had, where they are not given one by one."""
 
     seed: int
     token: str | None
     minimal: Minimal
-    folder: Path
+    folder: Path | None
     drawn: int = 0
 
     def to_dict(self) -> JsonObject:
@@ -48,7 +50,7 @@ class FailedSchedule:
             "anomalies": list(self.minimal.anomalies),
             "operations": self.drawn if schedule.operations is None else len(schedule.operations),
             "faults": schedule.fault_count,
-            "folder": str(self.folder),
+            "folder": None if self.folder is None else str(self.folder),
         }
 
 

@@ -50,14 +50,34 @@ class Asked:
     mode: Mode = Mode.AUTO
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A schedule to be shrunk, with the anomaly that no earlier one shows. `written`: None where
+    it is drawn from the seed."""
+
+    seed: int
+    token: str | None
+    anomaly: str
+    played: Played
+    written: Written | None
+
+    def schedule(self, wanted: SwarmScope) -> SimulatedSchedule:
+        return draw(self.seed, wanted) if self.written is None else self.written.schedule
+
+    def unshrunk(self, wanted: SwarmScope) -> FailedSchedule:
+        """As it was drawn."""
+        anomalies, played = tuple(self.played.anomalies), self.played
+        whole = Minimal(self.schedule(wanted), self.anomaly, anomalies, runs=0, seconds=0.0)
+        return FailedSchedule(self.seed, self.token, whole, None, played.operations)
+
+
 @dataclass
 class _Run:
-    """One run. `found`: the schedules to be shrunk, each with the anomaly that no earlier one
-    shows."""
+    """One run. `found`: the schedules to be shrunk."""
 
     asked: Asked
     tally: Tally = field(default_factory=Tally)
-    found: list[tuple[int, str | None, str, Written | None]] = field(default_factory=list)
+    found: list[_Found] = field(default_factory=list)
     shown: set[str] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
 
@@ -88,7 +108,7 @@ class _Run:
         new = [name for name in played.anomalies if name not in self.shown]
         if played.verdict is Verdict.INVALID and new:
             self.shown.update(played.anomalies)
-            self.found.append((seed, token, new[0], written))
+            self.found.append(_Found(seed, token, new[0], played, written))
 
 
 def run_simulation(asked: Asked) -> int:
@@ -106,6 +126,8 @@ def run_simulation(asked: Asked) -> int:
         with run.until_stopped():
             for each in _shrunk(run, folder, kept, shown.shrinking):
                 failures.append(each)
+    # those that a second ctrl-C left as they were are named all the same
+    failures += [each.unshrunk(asked.wanted) for each in run.found[len(failures) :]]
     results = run.tally.to_dict(failures)
     text = json.dumps(results, indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")
@@ -152,20 +174,16 @@ def _shrunk(
 ) -> Iterator[FailedSchedule]:
     """Each of the failures, shrunk, in a folder of its own, and kept for the next run. `show` gets
     how many are done, and of how many."""
-    wanted = run.asked.wanted
-    work = [
-        (draw(seed, wanted) if written is None else written.schedule, anomaly)
-        for seed, _, anomaly, written in run.found
-    ]
+    work = [(each.schedule(run.asked.wanted), each.anomaly) for each in run.found]
     jobs = min(run.asked.jobs, max(1, len(work)))
     show(0, len(work))
     for number, small in enumerate(spread(_minimal, iter(work), jobs, lambda: True)):
-        seed, token, anomaly, _ = run.found[number]
-        written = Written(small.schedule, small.anomalies, token)
-        path = folder / f"{number + 1}-{anomaly}"
+        found = run.found[number]
+        written = Written(small.schedule, small.anomalies, found.token)
+        path = folder / f"{number + 1}-{found.anomaly}"
         _, results = save_schedule(path, written)
         kept.keep(written, results)
-        yield FailedSchedule(seed, token, small, path)
+        yield FailedSchedule(found.seed, found.token, small, path)
         show(number + 1, len(work))
 
 

@@ -48,6 +48,14 @@ def test_answers_long_after_the_time_asked_for_are_an_anomaly(code: str, test: A
     assert "at n1 asked for an answer within 0.1 s; it ended" in judged.anomalies[0].why
 
 
+def test_the_slack_is_that_of_the_simulated_network() -> None:
+    """A connection, a question and its answer are five messages."""
+    slow = {**SIMULATED, "latency": 0.1}
+    assert found(DOWN, *several(0.85), test=slow).counts() == {}
+    assert found(DOWN, *several(0.95), test=slow).counts() == {"overdue": 3}
+    assert found(DOWN, *several(0.85)).counts() == {"overdue": 3}
+
+
 @pytest.mark.parametrize(
     "ops",
     [

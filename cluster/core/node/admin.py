@@ -29,9 +29,9 @@ _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 class MembershipStatus(TypedDict):
     """The membership as this node sees it. `informed`: whether another member has answered since
-    it started, so that this is not just what its disk has; `owned`: partitions by member; `former`:
-    nodes that are gone, and may still hold something. `waits_for`: the nodes that cannot be reached,
-    and that the change under way waits for, by node: why, and what to do."""
+    it started, so that this is not just what its disk has; `owned`: partitions by member;
+    `former`: nodes that are gone, and may still hold something. `waits_for`: the nodes that cannot
+    be reached, and that the change under way waits for, by node: why, and what to do."""
 
     version: int
     members: list[str]

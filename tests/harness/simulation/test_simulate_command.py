@@ -204,6 +204,7 @@ def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
         (["--bug", "no-such"], "--bug"),
         (["--bug", ""], "--bug"),
         (["--replay", "sim-abc"], "--replay"),
+        (["--replay", ""], "--replay: names nothing"),
         (["--replay", "sim-abc", "--schedules", "3"], "--schedules"),
         (["--json", "/no/such/folder/file"], "--json"),
     ],
@@ -237,6 +238,45 @@ def test_an_interrupt_reports_what_has_been_played(
     assert code == UNKNOWN, printed
     assert "unknown: it was stopped before all had been played" in printed
     assert list(json.loads(file.read_text(encoding="utf-8"))) == KEYS
+
+
+def test_what_was_not_shrunk_any_more_is_named(tmp_path: Path) -> None:
+    """With how to play it again; nothing of what was found is lost."""
+    file, store = tmp_path / "found.json", tmp_path / "store"
+    asked = ["--schedules", "2", "--seed", "1000", "--bug", BUG, "--workload", "register,blind"]
+    more = ["--store", str(store), "--json", str(file), "--jobs", "1", "--plain"]
+    command = [sys.executable, "-um", "dynamesis.harness", "simulate", *asked, *more]
+    shown: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as running:
+        for line in running.stdout or ():
+            if line.startswith("shrinking what failed: 0 of ") and line not in shown:
+                running.send_signal(signal.SIGINT)
+            shown.append(line)
+    assert running.returncode == INVALID
+    [failure, *_] = json.loads(file.read_text(encoding="utf-8"))["failures"]
+    assert list(failure) == FAILURE
+    assert failure["folder"] is None
+    assert failure["operations"] > 4, "as it was drawn"
+    assert "  not shrunk: that was stopped before its turn\n" in shown
+    again = f"  again   dynamesis simulate --replay {failure['token']}\n"
+    assert again in shown
+
+
+def test_what_lies_after_the_load_is_said_not_to_be_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "late.yaml"
+    file.write_text(
+        "test: {world: simulated, workload: register, nodes: 3, seed: 7, time_limit: 1.0}\n"
+        "operations: [{at: 0.1, client: 0, get: k0}, {at: 1.7, client: 0, get: k0}]\n"
+        "faults: [{start: 1.2, stop: 1.4, member: kill.all, nodes: [n1]}]\n",
+        encoding="utf-8",
+    )
+    assert run(["simulate", "--store", str(tmp_path), "--plain", "--replay", str(file)]) == UNKNOWN
+    shown = capsys.readouterr().out
+    assert "not played: the get at 1.7 s: the load ends after 1 s (time_limit)\n" in shown
+    assert "not played: kill.all at 1.2 s: the load ends after 1 s (time_limit)\n" in shown
+    assert "at 0.1 s" not in shown
 
 
 def test_a_file_that_takes_nothing_is_named_after_the_verdict(
