@@ -12,7 +12,10 @@ from collections.abc import Callable
 
 from dynamesis.harness.processes.clock import MOST, clock
 
-__all__ = ["MOST", "Patience", "stretch"]
+__all__ = ["MOST", "Headway", "Patience", "stretch"]
+
+#: times that a deadline is put off at most, and what must have come of what was left each time
+_PUT_OFF, _DONE = 3, 0.1
 
 
 def stretch() -> float:
@@ -45,3 +48,26 @@ class Patience:
         self._left -= (now - self._asked) / self._busy()
         self._asked = now
         return self._left <= 0
+
+
+class Headway:
+    """A deadline of `seconds`, as a Patience, that is put off by as much again where a part of
+    what was left has been done meanwhile; a few times at most."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._patience = Patience(seconds)
+        self._before = 0
+        self._times = 0
+
+    def over(self, left: int) -> bool:
+        """Whether it has passed, with so much `left` to be done; 0: that is no number."""
+        self._before = max(self._before, left)
+        if not self._patience.over:
+            return False
+        done = self._before - left
+        if not left or done < _DONE * self._before or self._times == _PUT_OFF:
+            return True
+        self._patience, self._before = Patience(self._seconds), left
+        self._times += 1
+        return False

@@ -29,13 +29,12 @@ from itertools import combinations
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.clock import clock
-from dynamesis.harness.processes.patience import Patience
+from dynamesis.harness.processes.patience import Headway, Patience
 from dynamesis.harness.run.node_answers import node_answers
 from dynamesis.harness.targets.capabilities import (
     Exchanges,
     NodeObserver,
     Observed,
-    Quiet,
     ReplicaDumps,
 )
 from dynamesis.harness.targets.reports import (
@@ -47,7 +46,6 @@ from dynamesis.harness.targets.reports import (
     RingView,
     TreesView,
 )
-from dynamesis.harness.targets.system import TargetMistake, described
 
 #: Pause between two looks at the cluster, s.
 INTERVAL = 0.05
@@ -331,10 +329,11 @@ async def until_quiet(
     exchanges: Exchanges | None = None,
 ) -> QuiesceOutcome:
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
-    `deadline` seconds of a machine that is not busy have passed. `ring`: None where replicas
-    have no exchanges; `exchanges`: how to ask for them."""
+    `deadline` seconds of a machine that is not busy have passed in which what is handed over did
+    not become less: a slow disk takes its time for much. `ring`: None where replicas have no
+    exchanges; `exchanges`: how to ask for them."""
     began = clock().monotonic()
-    patience, pause = Patience(deadline), _pauses(interval)
+    headway, pause = Headway(deadline), _pauses(interval)
     watch = Watch(set() if ring is None else replica_pairs(ring))
     while True:
         statuses = await look(observed)
@@ -343,7 +342,7 @@ async def until_quiet(
         )
         seconds = round(clock().monotonic() - began, 3)
         hopeless = watch.hopeless and (exchanges is None or seconds >= HOPELESS_AFTER)
-        if not waiting or hopeless or patience.over:
+        if not waiting or hopeless or headway.over(_left(waiting)):
             idle = {"idle": watch.idle} if watch.idle else {}
             outstanding = {**waiting, **idle, **_reasons(statuses)} if waiting else {}
             return QuiesceOutcome(not waiting, seconds, outstanding, watch.hopeless)
@@ -351,50 +350,6 @@ async def until_quiet(
         await asyncio.sleep(next(pause))
 
 
-async def until_at_rest(
-    quiet: Quiet, deadline: float, interval: float = INTERVAL
-) -> QuiesceOutcome:
-    """Wait, without load, until the store reports that it is at rest, or `deadline` seconds of
-    a machine that is not busy have passed. A mistake in the code that asks it ends the wait: it
-    would be there the next time too."""
-    began, patience = clock().monotonic(), Patience(deadline)
-    waiting: JsonObject = {"at_rest": False}
-    while waiting and not patience.over:
-        try:
-            waiting = {} if await quiet.at_rest() else {"at_rest": False}
-        except TargetMistake as mistake:
-            waiting = {"at_rest": str(mistake)}
-            break
-        except Exception as failure:
-            waiting = {"at_rest": described(failure)}
-        if waiting:
-            await asyncio.sleep(interval)
-    return QuiesceOutcome(not waiting, round(clock().monotonic() - began, 3), waiting)
-
-
-async def until_alike(
-    nodes: Sequence[str], dumps: ReplicaDumps, deadline: float, interval: float = INTERVAL
-) -> QuiesceOutcome:
-    """Wait, without load, until all nodes hold the same, or `deadline` seconds of a machine that
-    is not busy have passed. Where they never do, the dumps that follow show it."""
-    began, patience = clock().monotonic(), Patience(deadline)
-    while not patience.over and not await _are_alike(nodes, dumps):
-        await asyncio.sleep(interval)
-    waited = round(clock().monotonic() - began, 3)
-    return QuiesceOutcome(True, waited, {}, waited=waited)
-
-
-async def _are_alike(nodes: Sequence[str], dumps: ReplicaDumps) -> bool:
-    answers = await asyncio.gather(*map(dumps.dump, nodes), return_exceptions=True)
-    held = [
-        {row.key: row.siblings for row in answer}
-        for answer in answers
-        if not isinstance(answer, BaseException)
-    ]
-    return len(held) == len(nodes) and all(each == held[0] for each in held)
-
-
-async def wait_for(seconds: float) -> QuiesceOutcome:
-    """Wait for so many s, where a store cannot report that it is at rest."""
-    await asyncio.sleep(seconds)
-    return QuiesceOutcome(True, seconds, {}, waited=seconds)
+def _left(waiting: JsonObject) -> int:
+    """How many hints and partitions have yet to be handed over."""
+    return sum(sum(waiting.get(kind, {}).values()) for kind in ("hints", "transfers"))

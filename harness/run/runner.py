@@ -27,6 +27,7 @@ from dynamesis.harness.links.base import LinkRoute, Links
 from dynamesis.harness.nemesis.targets import placed
 from dynamesis.harness.processes.limits import require_space, shortage
 from dynamesis.harness.results.results import LOG, NODES, TEST, Folder
+from dynamesis.harness.run.at_rest import until_alike, until_at_rest, wait_for
 from dynamesis.harness.run.dump import Held, dump_all, keep
 from dynamesis.harness.run.interpreter import Interpreter, Worker
 from dynamesis.harness.run.nemesis_worker import NemesisClient, NemesisWorker
@@ -35,12 +36,9 @@ from dynamesis.harness.run.quiesce import (
     INTERVAL,
     QuiesceOutcome,
     look,
-    until_alike,
-    until_at_rest,
     until_idle,
     until_linked,
     until_quiet,
-    wait_for,
 )
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.shared_load import SharedLoad

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from dynamesis.harness.run.quiesce import until_at_rest
+from dynamesis.harness.run.at_rest import until_at_rest
 from dynamesis.harness.targets.system import TargetMistake
 
 import dynamesis
