@@ -142,8 +142,8 @@ class ClusterQuestions(ABC):
         raise reason
 
     async def _has_ring(self, node: str, informed: bool = False) -> bool:
-        """Whether a node is known to have a ring; `informed`: and to have heard from another
-        member, since it started, that this is the present one."""
+        """Whether a node is known to have a ring; `informed`: and to have had an answer from
+        another member since it started, so that this is the present one."""
         status = await self.status(node)
         membership = None if status is None else status["membership"]
         # an older version does not report it

@@ -61,7 +61,7 @@ class Headway:
         self._times = 0
 
     def over(self, left: int) -> bool:
-        """Whether it has passed, with so much `left` to be done; 0: that is no number."""
+        """Whether it has passed, with so much `left` to be done; 0: that is not known."""
         self._before = max(self._before, left)
         if not self._patience.over:
             return False

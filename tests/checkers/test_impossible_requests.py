@@ -40,7 +40,7 @@ def _refused(options: dict[str, object], code: str) -> History:
         ({"timeout": 1.0}, "bad-request", 3),
     ],
 )
-def test_what_no_cluster_can_do_is_no_refusal_of_this_one(
+def test_what_no_cluster_can_do_does_not_count_against_this_one(
     options: dict[str, object], code: str, found: int
 ) -> None:
     test = json.loads(BAD.read_text("utf-8"))

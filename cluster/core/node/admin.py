@@ -15,7 +15,7 @@ from dynamesis.cluster.core.node.assembly import Assembly
 from dynamesis.cluster.core.protocol.events import AdminRequest
 from dynamesis.cluster.core.protocol.messages import Arguments, Entry, Key, State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
-from dynamesis.cluster.core.replication.antientropy import ExchangeStatus
+from dynamesis.cluster.core.replication.standing import ExchangeStatus
 from dynamesis.cluster.core.storage.row_keys import Row, split_hint, split_object
 from dynamesis.cluster.core.versions import clock
 

@@ -10,9 +10,7 @@ question; the cost follows the differences, not the data.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from math import ceil
-from typing import TypedDict
 
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
@@ -30,6 +28,7 @@ from dynamesis.cluster.core.protocol.messages import (
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from dynamesis.cluster.core.replication.replica import Replica
+from dynamesis.cluster.core.replication.standing import ExchangeStatus, Standing
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.merkle import WIDTH
 from dynamesis.cluster.core.storage.trees import Trees
@@ -38,30 +37,6 @@ from dynamesis.cluster.core.storage.trees import Trees
 _LEAVES_TOGETHER = 32
 #: while clients send requests, an exchange is begun with one in so many peers an interval
 _TURNS = 4
-
-
-class ExchangeStatus(TypedDict):
-    """What a node's status has on its exchanges with a peer. `age`: s since the last one; None
-    before the first."""
-
-    rounds: int
-    clean: int
-    repaired: int
-    age: float | None
-
-
-@dataclass(slots=True)
-class Standing:
-    """How exchanges with one peer have gone: `since` when it shares anything (s); `rounds`
-    finished, the last `clean` of them without a difference; `repaired` keys in all; when
-    the last one ended (s); `failed` whether the last one failed."""
-
-    since: float
-    rounds: int = 0
-    clean: int = 0
-    repaired: int = 0
-    finished: float | None = None
-    failed: bool = False
 
 
 class AntiEntropy:
@@ -350,7 +325,7 @@ class Exchange:
         self._owner.replica.when_saved(key, lambda code: self._send(key, state, code))
 
     def _send(self, key: Key, state: State | None, code: str | None) -> None:
-        """Send our state of a key, which is durable unless `code` says why not."""
+        """Send our state of a key, once it is durable; `code`: why it is not."""
         if code is not None:
             self._synced(key, code)
             return

@@ -262,7 +262,7 @@ def test_what_was_not_shrunk_any_more_is_named(tmp_path: Path) -> None:
     assert again in shown
 
 
-def test_what_lies_after_the_load_is_said_not_to_be_played(
+def test_what_lies_after_the_load_is_named_as_not_played(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "late.yaml"
