@@ -51,10 +51,7 @@ class Logs:
     @cached_property
     def by_node(self) -> dict[str, list[Event]]:
         """The events of each node in order."""
-        found: dict[str, list[Event]] = defaultdict(list)
-        for event in self.events:
-            found[event["node"]].append(event)
-        return dict(found)
+        return self._grouped[0]
 
     def of_kinds(self, *kinds: str) -> list[Event]:
         """The events of these names, in order of time: few checkers need more."""
@@ -74,10 +71,17 @@ class Logs:
     @cached_property
     def _by_kind(self) -> dict[str, list[int]]:
         """By name: where its events are."""
-        found: dict[str, list[int]] = defaultdict(list)
+        return self._grouped[1]
+
+    @cached_property
+    def _grouped(self) -> tuple[dict[str, list[Event]], dict[str, list[int]]]:
+        """`by_node` and `_by_kind`, in one pass over all events."""
+        by_node: defaultdict[str, list[Event]] = defaultdict(list)
+        by_kind: defaultdict[str, list[int]] = defaultdict(list)
         for place, event in enumerate(self.events):
-            found[event["event"]].append(place)
-        return dict(found)
+            by_node[event["node"]].append(event)
+            by_kind[event["event"]].append(place)
+        return dict(by_node), dict(by_kind)
 
     def of_node(self, node: str, *kinds: str) -> list[Event]:
         """The events of these names of one node, in order of time: what is asked of each write must
@@ -98,10 +102,6 @@ class Logs:
         found: T = self._derived[derive]
         return found
 
-    @cached_property
-    def _stamps(self) -> dict[str, list[int]]:
-        return {node: [e.get("mono", 0) for e in events] for node, events in self.by_node.items()}
-
     def starts(self, node: str) -> list[int]:
         """When each life of a node began (ns)."""
         return [event.get("mono", 0) for event in self.of_node(node, "start")]
@@ -111,8 +111,8 @@ class Logs:
         lived through them, and the next line there is of the same life."""
         if any(since < start <= mono for start in self.starts(node)):
             return False
-        place = bisect_right(self._stamps.get(node, []), mono)
         events = self.by_node.get(node, [])
+        place = bisect_right(events, mono, key=_stamp)
         return place < len(events) and events[place]["event"] != "start"
 
     def when(self, event: Event) -> str:
@@ -130,6 +130,11 @@ class Logs:
     def mono_at(self, h: History, row: int) -> int | None:
         """When a row was written, by the logs' clock."""
         return None if self.began is None else self.began + int(h.time[row])
+
+
+def _stamp(event: Event) -> int:
+    stamp: int = event.get("mono", 0)
+    return stamp
 
 
 def names(fault: Fault) -> set[str]:

@@ -303,19 +303,19 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
     seen: _Seen = {}
     #: by copy: how many versions it has
     versions: dict[int, int] = {}
-    for event, what, copy in zip(lines.lines, lines.names, lines.numbers, strict=True):
+    each = zip(lines.lines, lines.names, lines.numbers, lines.whys, lines.holds, strict=True)
+    for event, what, copy, reason, holds in each:
         if what != STORED:
             if what == "deleted":
                 versions.pop(copy, None)
             continue
-        about = STORED, event.get("why"), "hint_for" in event
+        about = STORED, reason, "hint_for" in event
         alike = seen.get(about) or _alike_of(seen, event, STORED)
         times = _times(event) if "times" in event else 1
         alike.times += times
         for field, name, when in alike.given:
             if field in event and when(event, before):
                 counts[name] += times
-        holds = event.get("holds")
         now = len(holds) if isinstance(holds, _LISTS) else 0
         had = versions.get(copy, 0)
         versions[copy] = now
