@@ -168,14 +168,14 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
 
 
 def _kept_by_id(logs: Logs) -> dict[str, Kept]:
-    found: defaultdict[str, Kept] = defaultdict(Kept)
     lines = logs.once(copy_lines)
     taken_back, copies = logs.once(lines_taken_back), lines.copies
-    each = zip(lines.names, lines.requests, lines.whys, lines.numbers, strict=True)
-    for place, (what, id, why, copy) in enumerate(each):
-        if (what != "stored" and what != "held") or not id or not isinstance(id, str):
+    kept = [Kept() for _ in lines.ids]
+    each = zip(lines.names, lines.writes, lines.whys, lines.numbers, strict=True)
+    for place, (what, write, why, copy) in enumerate(each):
+        if write == NONE or (what != "stored" and what != "held"):
             continue
-        one, (node, _, target) = found[id], copies[copy]
+        one, (node, _, target) = kept[write], copies[copy]
         if why in _STAMPS:
             one.stamped.add(node)
         if place in taken_back:
@@ -184,6 +184,7 @@ def _kept_by_id(logs: Logs) -> dict[str, Kept]:
             one.copies.add(node)
         else:
             one.hints.setdefault(target, set()).add(node)
+    found = defaultdict(Kept, zip(lines.ids, kept, strict=True))
     _note_places(logs, found)
     return dict(found)
 

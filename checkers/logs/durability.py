@@ -20,7 +20,7 @@ from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK
 from dynamesis.checkers.logs.copies import WORKS, Kept, kept_by_id, lines_taken_back
-from dynamesis.checkers.logs.copy_lines import copy_lines
+from dynamesis.checkers.logs.copy_lines import NONE, copy_lines
 from dynamesis.checkers.logs.endings import Endings
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -59,10 +59,10 @@ def _durable_by_id(logs: Logs) -> defaultdict[str, set[str]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     lines = logs.once(copy_lines)
     not_durable = lines.from_memory | logs.once(lines_taken_back)
-    each = zip(lines.names, lines.requests, lines.numbers, strict=True)
-    for place, (what, id, copy) in enumerate(each):
-        if what in ("stored", "held") and id and isinstance(id, str) and place not in not_durable:
-            found[id].add(lines.copies[copy][0])
+    each = zip(lines.names, lines.writes, lines.numbers, strict=True)
+    for place, (what, write, copy) in enumerate(each):
+        if write != NONE and what in ("stored", "held") and place not in not_durable:
+            found[lines.ids[write]].add(lines.copies[copy][0])
     return found
 
 

@@ -18,6 +18,7 @@ write, or names two.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -65,13 +66,15 @@ class _Watch:
     def __init__(self, c: Causality, logs: Logs) -> None:
         self._c, self._keys = c, c.keys
         self._lines = logs.once(copy_lines)
-        self._versions = dict(zip(c.history.ids, c.of_id.tolist(), strict=True))
+        versions = dict(zip(c.history.ids, c.of_id.tolist(), strict=True))
+        #: by write of the lines, and one more for none: its version, NONE where there is none
+        self._version_of = [versions.get(id, NONE) for id in self._lines.ids] + [NONE]
         #: (key, dots) -> state
         self._states: dict[tuple[str, tuple[str, ...]], int] = {}
         #: (key, dot) -> version; None where two writes have one dot
         self._of_dot: dict[tuple[str, str], int | None] = {}
-        #: (key, hash) -> state
-        self._of_hash: dict[tuple[str, str], int] = {}
+        #: key -> hash -> state
+        self._of_hash: defaultdict[str, dict[str, int]] = defaultdict(dict)
         #: by line: the state that it shows, NONE where it shows none
         self._shown = self._note()
         #: by state
@@ -87,36 +90,37 @@ class _Watch:
 
     def _note(self) -> list[int]:
         """The state that each line shows; what it shows of dots and hashes is noted."""
-        lines, states, of_hash = self._lines, self._states, self._of_hash
-        keys = [key for _, key, _ in lines.copies]
+        lines, states = self._lines, self._states
+        of_hashes = [self._of_hash[key] for _, key, _ in lines.copies]
         shown: list[int] = []
         #: by state, its dots
         dots_of: list[list[str]] = []
-        columns = lines.names, lines.numbers, lines.holds, lines.hashes, lines.dots, lines.requests
-        for what, number, holds, hash, dot, request in zip(*columns, strict=True):
+        columns = lines.names, lines.numbers, lines.holds, lines.hashes, lines.dots, lines.writes
+        for what, copy, holds, hash, dot, write in zip(*columns, strict=True):
             if what != "stored" or holds.__class__ is not list:
                 shown.append(NONE)
                 continue
-            key = keys[number]
-            known = of_hash.get((key, hash)) if hash.__class__ is str else None
+            of_hash = of_hashes[copy]
+            state = of_hash.get(hash) if hash.__class__ is str else None
             # most lines show what another one has shown under the same hash
-            if known is None or dots_of[known] != holds:
+            if state is None or dots_of[state] != holds:
                 dots = list(map(str, holds))
-                known = states.setdefault((key, tuple(dots)), len(dots_of))
-                if known == len(dots_of):
+                state = states.setdefault((lines.copies[copy][1], tuple(dots)), len(dots_of))
+                if state == len(dots_of):
                     dots_of.append(dots)
                 if hash.__class__ is str:
-                    of_hash.setdefault((key, hash), known)
-            shown.append(known)
+                    of_hash.setdefault(hash, state)
+            shown.append(state)
             if dot.__class__ is str:
-                version = self._written(request, key)
+                key = lines.copies[copy][1]
+                version = self._written(write, key)
                 if self._of_dot.setdefault((key, dot), version) != version:
                     self._of_dot[key, dot] = None
         return shown
 
-    def _written(self, request: object, key: str) -> int | None:
+    def _written(self, write: int, key: str) -> int | None:
         """The version that a line comes of, if the history has it and it is of the line's key."""
-        version = self._versions.get(str(request), -1)
+        version = self._version_of[write]
         return version if version >= 0 and self._keys[version] == key else None
 
     def dropped(self) -> Iterator[Dropped]:
@@ -124,26 +128,24 @@ class _Watch:
         lines = self._lines
         #: copy -> state
         there: dict[int, int] = {}
-        columns = lines.names, lines.numbers, self._shown, lines.requests, lines.incoming
-        whole, named, versions = self._whole, self._named, self._versions
-        for line, (what, copy, after, request, came) in enumerate(zip(*columns, strict=True)):
+        columns = lines.names, lines.numbers, self._shown, lines.writes, lines.incoming
+        whole, named, lost, versions = self._whole, self._named, self._lost, self._version_of
+        for line, (what, copy, after, write, came) in enumerate(zip(*columns, strict=True)):
             if what == "stored" and after != NONE:
                 before = there.get(copy, after)
                 there[copy] = after
                 if not whole[after]:
                     continue
                 self.merges += 1
-                # of most lines it is known already that they are right
-                if (
-                    (before != after and self._lost_by(before, after))
-                    or came is not None
-                    or versions.get(str(request), NONE) not in named[after]
-                ):
+                gone = lost.get((before, after))
+                if gone is None:
+                    gone = self._lost_by(before, after)
+                if gone or came is not None or versions[write] not in named[after]:
                     yield from self._missing(line, before, after)
             elif what == "held":
                 if copy in there:
-                    about = lines.copies[copy][1], str(lines.hashes[line])
-                    state = self._of_hash.get(about, NONE)
+                    of_hash = self._of_hash[lines.copies[copy][1]]
+                    state = of_hash.get(str(lines.hashes[line]), NONE)
                     if state != NONE and whole[state]:
                         self.merges += 1
                         yield from self._missing(line, state, state)
@@ -163,10 +165,10 @@ class _Watch:
             found += [Dropped(event, each, True) for each in self._lost_by(before, after)]
         key = self._dots[after][0]
         if incoming is not None:
-            came = self._of_hash.get((key, str(incoming)), after)
+            came = self._of_hash[key].get(str(incoming), after)
             found += [Dropped(event, each, False) for each in self._lost_by(came, after)]
         if why in _WRITES:
-            version, there = self._written(lines.requests[line], key), self._named[after]
+            version, there = self._written(lines.writes[line], key), self._named[after]
             if version is not None and not self._replaced(version, there):
                 found.append(Dropped(event, version, False))
         return found
