@@ -33,11 +33,12 @@ class Logs:
 
     events: tuple[Event, ...]
     began: int | None = None
-    #: the events of each node in order
+    _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    #: the events of each node in order; these lists are let go of last, which is quicker than to
+    #: let go of events in order of time: those of a node lie in memory one behind the other
     by_node: Mapping[str, list[Event]] = field(default_factory=dict, repr=False, compare=False)
     #: by name: where its events are
     by_kind: Mapping[str, list[int]] = field(default_factory=dict, repr=False, compare=False)
-    _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, events: Iterable[Event], began: Any = None) -> Logs:
