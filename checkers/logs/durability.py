@@ -75,9 +75,7 @@ def _claims(c: Causality) -> Iterator[tuple[int, int]]:
             yield version, claimed
 
 
-def _anomaly(
-    c: Causality, version: int, claimed: int, known: Kept, durable: list[str]
-) -> Anomaly:
+def _anomaly(c: Causality, version: int, claimed: int, known: Kept, durable: list[str]) -> Anomaly:
     h = c.history
     rows = (int(c.written[version]), int(c.ended[version]))
     others = {*known.copies, *(node for nodes in known.hints.values() for node in nodes)}
