@@ -52,6 +52,7 @@ def gc_frozen() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # so that what was built meanwhile is old as well, and not looked at now
         gc.set_threshold(*before)
         _ours.pop()
         gc.unfreeze()

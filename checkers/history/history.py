@@ -58,7 +58,7 @@ def read_lines(source: Source) -> History:
         while chunk := source.read(_CHUNK):
             cut = chunk.rfind(b"\n") + 1
             if cut:
-                _add(builder, rest + chunk[:cut], path, tried)
+                _add(builder, b"".join((rest, memoryview(chunk)[:cut])), path, tried)
                 rest = chunk[cut:]
             else:
                 rest += chunk

@@ -37,7 +37,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.checkers.history.pairing import OK, Bools
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
-from dynamesis.checkers.logs.copy_lines import START, CopyLines, copy_lines
+from dynamesis.checkers.logs.copy_lines import NONE, copy_lines
 from dynamesis.checkers.logs.endings import Endings, Rings, Window
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -46,19 +46,17 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 WORKS = 3_000_000_000
 
 
-@dataclass
+@dataclass(slots=True)
 class Kept:
     """What the logs have of one write.
 
     copies: nodes that stored a copy
-    durable: nodes that acknowledged a copy or a hint only once it was durable
     hints: target -> nodes that stored a hint for it
     unplaced: primary -> line of the coordinator that found no node for its place
     places: how many places the client asked for; None: the N of the test
     stamped: its coordinators"""
 
     copies: set[str] = field(default_factory=set)
-    durable: set[str] = field(default_factory=set)
     hints: dict[str, set[str]] = field(default_factory=dict)
     unplaced: dict[str, Event] = field(default_factory=dict)
     places: int | None = None
@@ -170,56 +168,52 @@ def kept_by_id(logs: Logs) -> dict[str, Kept]:
 
 
 def _kept_by_id(logs: Logs) -> dict[str, Kept]:
-    found: defaultdict[str, Kept] = defaultdict(Kept)
     lines = logs.once(copy_lines)
-    taken_back, copies = _taken_back(lines), lines.copies
-    for place, event in enumerate(lines.lines):
-        what = lines.names[place]
-        if what != "stored" and what != "held":
+    taken_back, copies = logs.once(lines_taken_back), lines.copies
+    kept = [Kept() for _ in lines.ids]
+    each = zip(lines.names, lines.writes, lines.whys, lines.numbers, strict=True)
+    for place, (what, write, why, copy) in enumerate(each):
+        if write == NONE or (what != "stored" and what != "held"):
             continue
-        id = event.get("request")
-        if not id or not isinstance(id, str):
-            continue
-        one, (node, _, target) = found[id], copies[lines.numbers[place]]
-        if event.get("why") in _STAMPS:
+        one, (node, _, target) = kept[write], copies[copy]
+        if why in _STAMPS:
             one.stamped.add(node)
         if place in taken_back:
             continue
-        if event.get("durable") is not False:
-            one.durable.add(node)
         if target is None:
             one.copies.add(node)
         else:
             one.hints.setdefault(target, set()).add(node)
+    found = defaultdict(Kept, zip(lines.ids, kept, strict=True))
     _note_places(logs, found)
     return dict(found)
 
 
-def _taken_back(lines: CopyLines) -> set[int]:
-    """The places of lines about what a disk refused later."""
-    #: by copy: its lines that have not been taken back, of copies of which some were
-    left: dict[int, list[int]] = {}
-    for event, what, copy in zip(lines.lines, lines.names, lines.numbers, strict=True):
-        if what == "undone" and _refused(event):
-            left[copy] = []
+def lines_taken_back(logs: Logs) -> set[int]:
+    """The lines (of `copy_lines`) about what a disk refused later."""
+    lines = logs.once(copy_lines)
+    #: by copy: its lines that have not been taken back, of copies of which some were; an `undone`
+    #: that names no state takes nothing back
+    left: dict[int, list[int]] = {
+        copy: []
+        for what, copy, hash in zip(lines.names, lines.numbers, lines.hashes, strict=True)
+        if what == "undone" and hash is not None
+    }
     found: set[int] = set()
     lives: dict[str, int] = {}
     for place, copy in enumerate(lines.numbers if left else ()):
-        event, what = lines.lines[place], lines.names[place]
-        if what == START:
+        if copy == NONE:
+            event = lines.lines[place]
             lives[event["node"]] = event.get("mono", 0)
         elif copy in left:
+            what = lines.names[place]
             if what in ("stored", "held", "deleted"):
                 left[copy].append(place)
-            elif what == "undone" and _refused(event):
+            elif what == "undone" and lines.hashes[place] is not None:
+                event = lines.lines[place]
                 since = lives.get(event["node"], -1)
                 found.update(_take_back(lines.lines, left[copy], event, since))
     return found
-
-
-def _refused(undone: Event) -> bool:
-    """Whether a line names the state that was taken back."""
-    return undone.get("hash") is not None
 
 
 def _id(event: Event) -> str:

@@ -8,8 +8,10 @@ them, and is a number.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from dynamesis.checkers.history.codes import NameTable
 from dynamesis.checkers.logs.logs import Event, Logs
 
 #: (node, key, for which node a hint is; None: a record)
@@ -25,33 +27,56 @@ NONE = -1
 
 @dataclass(frozen=True)
 class CopyLines:
-    """Lines of ABOUT and START, in order of time.
+    """Lines of ABOUT and START, in order of time, and column by column what several checkers ask of
+    them: to come back to a line takes longer than to read it.
 
     places: where they are among all events
     names, numbers: of each line its event, and which copy it is about
-    copies: by number"""
+    writes: of each line which write it comes of (`request`), NONE for none
+    whys, hashes, holds, dots, incoming: of each line that field, None for none
+    from_memory: the lines about what was acknowledged before it was durable
+    copies, ids: by number; what each write is"""
 
     places: list[int]
-    lines: list[Event]
-    names: list[str]
-    numbers: list[int]
-    copies: list[Copy]
+    lines: list[Event] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    writes: list[int] = field(default_factory=list)
+    whys: list[Any] = field(default_factory=list)
+    hashes: list[Any] = field(default_factory=list)
+    holds: list[Any] = field(default_factory=list)
+    dots: list[Any] = field(default_factory=list)
+    incoming: list[Any] = field(default_factory=list)
+    from_memory: set[int] = field(default_factory=set)
+    copies: list[Copy] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
 
 
 def copy_lines(logs: Logs) -> CopyLines:
     """Derived from logs (`Logs.once`)."""
-    places = logs.places(START, *ABOUT)
-    lines = [logs.events[place] for place in places]
-    copies: list[Copy] = []
+    found = CopyLines(logs.places(START, *ABOUT))
+    copies = found.copies
+    writes = NameTable()
     #: node -> key -> number of its record; (node, target) -> the same of its hints
     known: defaultdict[object, dict[str, int]] = defaultdict(dict)
-    names: list[str] = []
-    numbers: list[int] = []
-    for event in lines:
+    add_line, add_name, add_number = found.lines.append, found.names.append, found.numbers.append
+    add_write, add_why, add_hash = found.writes.append, found.whys.append, found.hashes.append
+    add_holds, add_dot, add_incoming = found.holds.append, found.dots.append, found.incoming.append
+    for line, event in enumerate(map(logs.events.__getitem__, found.places)):
         get, name = event.get, event["event"]
-        names.append(name)
+        add_line(event)
+        add_name(name)
+        id = get("request")
+        add_write(writes[id] if id and id.__class__ is str else NONE)
+        add_why(get("why"))
+        add_hash(get("hash"))
+        add_holds(get("holds"))
+        add_dot(get("dot"))
+        add_incoming(get("incoming"))
+        if get("durable") is False:
+            found.from_memory.add(line)
         if name == START:
-            numbers.append(NONE)
+            add_number(NONE)
             continue
         node, key, target = get("node", ""), get("key"), get("hint_for")
         if key.__class__ is not str:
@@ -63,5 +88,6 @@ def copy_lines(logs: Logs) -> CopyLines:
         if number is None:
             number = of_node[key] = len(copies)
             copies.append((node, key, target))
-        numbers.append(number)
-    return CopyLines(places, lines, names, numbers, copies)
+        add_number(number)
+    found.ids.extend(writes.all())
+    return found

@@ -11,6 +11,7 @@ as durable.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,8 +19,8 @@ from dynamesis.checkers.explain.describe import counted, fate, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK
-from dynamesis.checkers.logs.copies import WORKS, Kept, kept_by_id
-from dynamesis.checkers.logs.copy_lines import copy_lines
+from dynamesis.checkers.logs.copies import WORKS, Kept, kept_by_id, lines_taken_back
+from dynamesis.checkers.logs.copy_lines import NONE, copy_lines
 from dynamesis.checkers.logs.endings import Endings
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -31,25 +32,38 @@ def check_durability(run: Run, logs: Logs) -> CheckerResult:
     silent = sorted({*map(str, test.get("nodes") or ())} - {*logs.by_node})
     if silent:
         return skip(f"there is no log of {listed(silent)}")
-    if not any(event.get("durable") is False for event in logs.once(copy_lines).lines):
+    if not logs.once(copy_lines).from_memory:
         return skip("no node logged that it acknowledged a copy from memory")
-    kept = logs.once(kept_by_id)
+    kept, durable = logs.once(kept_by_id), _durable_by_id(logs)
     endings = Endings.of(c.history, run.timeline)
     found: list[Anomaly] = []
     judged, more = 0, 0
     nothing = Kept()
     for version, claimed in _claims(c):
-        known = kept.get(c.names[version], nothing)
+        id = c.names[version]
         begun, ended = int(c.written[version]), int(c.ended[version])
         window = (int(c.history.time[begun]), int(c.history.time[ended]) + WORKS)
         judged += 1
-        if claimed <= len(known.durable | endings.nodes(window)):
+        if claimed <= len(durable[id] | endings.nodes(window)):
             continue
         if len(found) < DESCRIBED:
-            found.append(_anomaly(c, version, claimed, known))
+            known = kept.get(id, nothing)
+            found.append(_anomaly(c, version, claimed, known, sorted(durable[id])))
         else:
             more += 1
     return judge(found, (), {"writes": judged}, {"impossible-ack": more} if more else {})
+
+
+def _durable_by_id(logs: Logs) -> defaultdict[str, set[str]]:
+    """By id of a write: the nodes that acknowledged a copy or a hint only once it was durable."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    lines = logs.once(copy_lines)
+    not_durable = lines.from_memory | logs.once(lines_taken_back)
+    each = zip(lines.names, lines.writes, lines.numbers, strict=True)
+    for place, (what, write, copy) in enumerate(each):
+        if write != NONE and what in ("stored", "held") and place not in not_durable:
+            found[lines.ids[write]].add(lines.copies[copy][0])
+    return found
 
 
 def _claims(c: Causality) -> Iterator[tuple[int, int]]:
@@ -61,12 +75,11 @@ def _claims(c: Causality) -> Iterator[tuple[int, int]]:
             yield version, claimed
 
 
-def _anomaly(c: Causality, version: int, claimed: int, known: Kept) -> Anomaly:
+def _anomaly(c: Causality, version: int, claimed: int, known: Kept, durable: list[str]) -> Anomaly:
     h = c.history
     rows = (int(c.written[version]), int(c.ended[version]))
-    durable = sorted(known.durable)
     others = {*known.copies, *(node for nodes in known.hints.values() for node in nodes)}
-    memory = sorted(others - known.durable)
+    memory = sorted(others.difference(durable))
     why = (
         f"{fate(c, version)}, and the answer claims "
         f"{counted(claimed, 'durable copy', 'durable copies')}. By the nodes' logs "

@@ -87,11 +87,13 @@ def _about_hints(logs: Logs) -> list[Event]:
 
 def _arrivals(logs: Logs) -> Arrivals:
     found: Arrivals = {}
-    for event in logs.of_kinds("stored", "held"):
-        came = event.get("incoming")
-        if isinstance(came, str) and "hint_for" not in event:
-            about = (event["node"], str(event.get("key")), came)
-            found.setdefault(about, []).append(event.get("durable") is not False)
+    lines = logs.once(copy_lines)
+    for line, came in enumerate(lines.incoming):
+        if isinstance(came, str) and lines.names[line] in ("stored", "held"):
+            event, (node, key, _) = lines.lines[line], lines.copies[lines.numbers[line]]
+            if "hint_for" not in event:
+                durable = line not in lines.from_memory
+                found.setdefault((node, key, came), []).append(durable)
     return found
 
 

@@ -12,7 +12,6 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -35,26 +34,26 @@ class Logs:
     events: tuple[Event, ...]
     began: int | None = None
     _derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    #: the events of each node in order; these lists are let go of last, which is quicker than to
+    #: let go of events in order of time: those of a node lie in memory one behind the other
+    by_node: Mapping[str, list[Event]] = field(default_factory=dict, repr=False, compare=False)
+    #: by name: where its events are
+    by_kind: Mapping[str, list[int]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, events: Iterable[Event], began: Any = None) -> Logs:
         """Lines that are not events of a node are left out."""
-        known = tuple(
-            [
-                event
-                for event in events
-                if isinstance(event.get("node"), str) and isinstance(event.get("event"), str)
-            ]
-        )
-        return cls(known, began if isinstance(began, int) else None)
-
-    @cached_property
-    def by_node(self) -> dict[str, list[Event]]:
-        """The events of each node in order."""
-        found: dict[str, list[Event]] = defaultdict(list)
-        for event in self.events:
-            found[event["node"]].append(event)
-        return dict(found)
+        known: list[Event] = []
+        by_node: defaultdict[str, list[Event]] = defaultdict(list)
+        by_kind: defaultdict[str, list[int]] = defaultdict(list)
+        for event in events:
+            node, kind = event.get("node"), event.get("event")
+            if isinstance(node, str) and isinstance(kind, str):
+                by_node[node].append(event)
+                by_kind[kind].append(len(known))
+                known.append(event)
+        since = began if isinstance(began, int) else None
+        return cls(tuple(known), since, dict(by_node), dict(by_kind))
 
     def of_kinds(self, *kinds: str) -> list[Event]:
         """The events of these names, in order of time: few checkers need more."""
@@ -63,21 +62,13 @@ class Logs:
 
     def with_kinds(self, places: Iterable[int], *kinds: str) -> list[Event]:
         """The events at these places, and those of these names, in order of time."""
-        more = [self._by_kind.get(kind, []) for kind in kinds]
+        more = [self.by_kind.get(kind, []) for kind in kinds]
         return [self.events[place] for place in sorted(chain(places, *more))]
 
     def places(self, *kinds: str) -> list[int]:
         """Where the events of these names are."""
-        found = [self._by_kind.get(kind, []) for kind in dict.fromkeys(kinds)]
+        found = [self.by_kind.get(kind, []) for kind in dict.fromkeys(kinds)]
         return found[0] if len(found) == 1 else sorted(chain.from_iterable(found))
-
-    @cached_property
-    def _by_kind(self) -> dict[str, list[int]]:
-        """By name: where its events are."""
-        found: dict[str, list[int]] = defaultdict(list)
-        for place, event in enumerate(self.events):
-            found[event["event"]].append(place)
-        return dict(found)
 
     def of_node(self, node: str, *kinds: str) -> list[Event]:
         """The events of these names of one node, in order of time: what is asked of each write must
@@ -98,9 +89,13 @@ class Logs:
         found: T = self._derived[derive]
         return found
 
-    @cached_property
-    def _stamps(self) -> dict[str, list[int]]:
-        return {node: [e.get("mono", 0) for e in events] for node, events in self.by_node.items()}
+    def _stamps(self, node: str) -> list[int]:
+        """When each event of a node was logged (ns); of few nodes it is asked."""
+        if node not in self._derived:
+            events = self.by_node.get(node, ())
+            self._derived[node] = [event.get("mono", 0) for event in events]
+        found: list[int] = self._derived[node]
+        return found
 
     def starts(self, node: str) -> list[int]:
         """When each life of a node began (ns)."""
@@ -111,8 +106,8 @@ class Logs:
         lived through them, and the next line there is of the same life."""
         if any(since < start <= mono for start in self.starts(node)):
             return False
-        place = bisect_right(self._stamps.get(node, []), mono)
         events = self.by_node.get(node, [])
+        place = bisect_right(self._stamps(node), mono)
         return place < len(events) and events[place]["event"] != "start"
 
     def when(self, event: Event) -> str:

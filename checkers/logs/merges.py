@@ -18,6 +18,7 @@ write, or names two.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -63,23 +64,25 @@ class _Watch:
     lines it is known already whether they drop anything."""
 
     def __init__(self, c: Causality, logs: Logs) -> None:
-        self._c = c
+        self._c, self._keys = c, c.keys
         self._lines = logs.once(copy_lines)
-        self._versions = dict(zip(c.history.ids, c.of_id.tolist(), strict=True))
+        versions = dict(zip(c.history.ids, c.of_id.tolist(), strict=True))
+        #: by write of the lines, and one more for none: its version, NONE where there is none
+        self._version_of = [versions.get(id, NONE) for id in self._lines.ids] + [NONE]
         #: (key, dots) -> state
         self._states: dict[tuple[str, tuple[str, ...]], int] = {}
         #: (key, dot) -> version; None where two writes have one dot
         self._of_dot: dict[tuple[str, str], int | None] = {}
-        #: (key, hash) -> state
-        self._of_hash: dict[tuple[str, str], int] = {}
+        #: key -> hash -> state
+        self._of_hash: defaultdict[str, dict[str, int]] = defaultdict(dict)
         #: by line: the state that it shows, NONE where it shows none
         self._shown = self._note()
         #: by state
         self._dots = list(self._states)
         #: by state: the versions that its dots name, as far as they are known; and whether all are
-        named = [[self._of_dot.get((key, dot)) for dot in dots] for key, dots in self._dots]
-        self._named = [frozenset([v for v in each if v is not None]) for each in named]
+        named = [{self._of_dot.get((key, dot)) for dot in dots} for key, dots in self._dots]
         self._whole = [None not in each for each in named]
+        self._named = [frozenset([v for v in each if v is not None]) for each in named]
         #: (state, state after it) -> the versions that it has, and that are not replaced there
         self._lost: dict[tuple[int, int], list[int]] = {}
         self._upon: dict[tuple[int, int], bool] = {}
@@ -87,84 +90,85 @@ class _Watch:
 
     def _note(self) -> list[int]:
         """The state that each line shows; what it shows of dots and hashes is noted."""
-        lines, states, copies = self._lines, self._states, self._lines.copies
+        lines, states = self._lines, self._states
+        of_hashes = [self._of_hash[key] for _, key, _ in lines.copies]
         shown: list[int] = []
-        #: by state: the hash of it that was logged last
-        hashes: list[object] = []
-        for event, what, number in zip(lines.lines, lines.names, lines.numbers, strict=True):
-            get = event.get
-            holds = get("holds") if what == "stored" else None
-            if holds.__class__ is not list:
+        #: by state, its dots
+        dots_of: list[list[str]] = []
+        columns = lines.names, lines.numbers, lines.holds, lines.hashes, lines.dots, lines.writes
+        for what, copy, holds, hash, dot, write in zip(*columns, strict=True):
+            if what != "stored" or holds.__class__ is not list:
                 shown.append(NONE)
                 continue
-            key, hash, dot = copies[number][1], get("hash"), get("dot")
-            dots = tuple(map(str, holds)) if len(holds) != 1 else (str(holds[0]),)
-            state = states.setdefault((key, dots), len(hashes))
+            of_hash = of_hashes[copy]
+            state = of_hash.get(hash) if hash.__class__ is str else None
+            # most lines show what another one has shown under the same hash
+            if state is None or dots_of[state] != holds:
+                dots = list(map(str, holds))
+                state = states.setdefault((lines.copies[copy][1], tuple(dots)), len(dots_of))
+                if state == len(dots_of):
+                    dots_of.append(dots)
+                if hash.__class__ is str:
+                    of_hash.setdefault(hash, state)
             shown.append(state)
-            if state == len(hashes):
-                hashes.append(None)
-            if hash != hashes[state] and isinstance(hash, str):
-                hashes[state] = hash
-                self._of_hash.setdefault((key, hash), state)
-            if isinstance(dot, str):
-                version = self._written(event, key)
+            if dot.__class__ is str:
+                key = lines.copies[copy][1]
+                version = self._written(write, key)
                 if self._of_dot.setdefault((key, dot), version) != version:
                     self._of_dot[key, dot] = None
         return shown
 
-    def _written(self, event: Event, key: str) -> int | None:
+    def _written(self, write: int, key: str) -> int | None:
         """The version that a line comes of, if the history has it and it is of the line's key."""
-        version = self._versions.get(str(event.get("request")), -1)
-        return version if version >= 0 and self._c.keys[version] == key else None
+        version = self._version_of[write]
+        return version if version >= 0 and self._keys[version] == key else None
 
     def dropped(self) -> Iterator[Dropped]:
         """What is missing after each line, each version once a copy and a drop."""
         lines = self._lines
         #: copy -> state
         there: dict[int, int] = {}
-        each = zip(lines.lines, lines.names, lines.numbers, self._shown, strict=True)
-        whole, named, lost, versions = self._whole, self._named, self._lost, self._versions
-        for event, what, copy, after in each:
+        columns = lines.names, lines.numbers, self._shown, lines.writes, lines.incoming
+        whole, named, lost, versions = self._whole, self._named, self._lost, self._version_of
+        for line, (what, copy, after, write, came) in enumerate(zip(*columns, strict=True)):
             if what == "stored" and after != NONE:
                 before = there.get(copy, after)
                 there[copy] = after
                 if not whole[after]:
                     continue
                 self.merges += 1
-                # of most lines it is known already that they are right
-                if (
-                    (before != after and lost.get((before, after), True))
-                    or "incoming" in event
-                    or versions.get(str(event.get("request")), NONE) not in named[after]
-                ):
-                    yield from self._missing(event, before, after)
+                gone = lost.get((before, after))
+                if gone is None:
+                    gone = self._lost_by(before, after)
+                if gone or came is not None or versions[write] not in named[after]:
+                    yield from self._missing(line, before, after)
             elif what == "held":
                 if copy in there:
-                    about = lines.copies[copy][1], str(event.get("hash"))
-                    state = self._of_hash.get(about, NONE)
+                    of_hash = self._of_hash[lines.copies[copy][1]]
+                    state = of_hash.get(str(lines.hashes[line]), NONE)
                     if state != NONE and whole[state]:
                         self.merges += 1
-                        yield from self._missing(event, state, state)
+                        yield from self._missing(line, state, state)
             elif what == START:
-                node = event["node"]
+                node = lines.lines[line]["node"]
                 for number in [number for number in there if lines.copies[number][0] == node]:
                     del there[number]
             else:  # it is gone; or stored by a version that logs less
                 there.pop(copy, None)
 
-    def _missing(self, event: Event, before: int, after: int) -> Iterable[Dropped]:
+    def _missing(self, line: int, before: int, after: int) -> Iterable[Dropped]:
         """The versions that were there, or came, and that nothing replaces which is there now."""
-        get = event.get
-        why, incoming = get("why"), get("incoming")
+        lines = self._lines
+        event, why, incoming = lines.lines[line], lines.whys[line], lines.incoming[line]
         found: list[Dropped] = []
         if before != after and not str(why).endswith("healed"):
             found += [Dropped(event, each, True) for each in self._lost_by(before, after)]
         key = self._dots[after][0]
         if incoming is not None:
-            came = self._of_hash.get((key, str(incoming)), after)
+            came = self._of_hash[key].get(str(incoming), after)
             found += [Dropped(event, each, False) for each in self._lost_by(came, after)]
         if why in _WRITES:
-            version, there = self._written(event, key), self._named[after]
+            version, there = self._written(lines.writes[line], key), self._named[after]
             if version is not None and not self._replaced(version, there):
                 found.append(Dropped(event, version, False))
         return found
@@ -174,7 +178,8 @@ class _Watch:
         found = self._lost.get((before, after))
         if found is None:
             there = self._named[after]
-            gone = self._named[before].difference(there)
+            # most are parents of what is there
+            gone = self._named[before].difference(there, *map(self._c.parents_of, there))
             lost = [version for version in gone if not self._replaced(version, there)]
             found = self._lost[before, after] = self._by_dot(before, after, lost) if lost else lost
         return found

@@ -12,6 +12,7 @@ last moments of a log: a count is a lower bound.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from dynamesis.checkers.logs.copy_lines import CopyLines, copy_lines
 from dynamesis.checkers.logs.logs import Event, Logs
@@ -284,8 +285,8 @@ def count_situations(logs: Logs) -> dict[str, int]:
     seen: _Seen = {}
     for event in logs.of_kinds(*_OTHERS):
         what = event["event"]
-        alike = _alike_of(seen, event, what)
-        times = _times(event)
+        alike = _alike_of(seen, event, what, event.get("why"))
+        times = _times(event) if "times" in event else 1
         alike.times += times
         for name, when in alike.may_be:
             if when(event, before):
@@ -303,19 +304,18 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
     seen: _Seen = {}
     #: by copy: how many versions it has
     versions: dict[int, int] = {}
-    for event, what, copy in zip(lines.lines, lines.names, lines.numbers, strict=True):
+    each = zip(lines.lines, lines.names, lines.numbers, lines.whys, lines.holds, strict=True)
+    for event, what, copy, reason, holds in each:
         if what != STORED:
             if what == "deleted":
                 versions.pop(copy, None)
             continue
-        about = STORED, event.get("why"), "hint_for" in event
-        alike = seen.get(about) or _alike_of(seen, event, STORED)
+        alike = _alike_of(seen, event, STORED, reason)
         times = _times(event) if "times" in event else 1
         alike.times += times
         for field, name, when in alike.given:
             if field in event and when(event, before):
                 counts[name] += times
-        holds = event.get("holds")
         now = len(holds) if isinstance(holds, _LISTS) else 0
         had = versions.get(copy, 0)
         versions[copy] = now
@@ -344,9 +344,8 @@ class _Alike:
 _Seen = dict[tuple[str, str | None, bool], _Alike]
 
 
-def _alike_of(seen: _Seen, event: Event, what: str) -> _Alike:
-    """The lines that a line is like."""
-    why = event.get("why")
+def _alike_of(seen: _Seen, event: Event, what: str, why: Any) -> _Alike:
+    """The lines that a line is like, which is there for a reason, `why`."""
     if why is not None and why.__class__ is not str:
         why = str(why)
     about = what, why, "hint_for" in event

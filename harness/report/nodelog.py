@@ -90,9 +90,12 @@ def _whole(node: str, path: Path) -> Iterable[JsonObject]:
         return _events(node, path)
     if len(found) != content.count(b"\n") or not content.endswith(b"\n"):
         return _events(node, path)
-    if not all(map(_is_event, found)):
+    try:
+        stamps = [event["mono"] for event in found if "event" in event]
+    except (TypeError, KeyError):
         return _events(node, path)
-    stamps = [event["mono"] for event in found]
+    if len(stamps) != len(found) or not {*map(type, stamps)} <= {int}:
+        return _events(node, path)
     if stamps != sorted(stamps):
         for event, latest in zip(found, accumulate(stamps, max), strict=True):
             event["mono"] = latest
