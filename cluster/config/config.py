@@ -60,7 +60,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `params` are those of cluster.core.protocol.params but for the names of nodes.
     `hello_timeout` in seconds. `clock_faults`: the wall clock can be made wrong
     (cluster.process.wallclock).
-    `secret`: drawn for this cluster, the same on its nodes, and on no other cluster's.
+    `secret`: drawn for this cluster, the same on its nodes, and on no other cluster's; a disk is
+    held to it. `former_secret`: the one before it, for a disk that was written under that.
     `log_size`: bytes of log after which a new file is begun, 0: never; `log_files` are kept.
     `clients_prove`: clients, as nodes and administrators always, must know the
     secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
@@ -74,6 +75,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peers: dict[str, str] = {}
     cluster: str = "dynamesis"
     secret: str = ""
+    former_secret: str | msgspec.UnsetType = msgspec.UNSET  # not in the files of earlier versions
     params: dict[str, Any] = {}
     storage: Storage = Storage()
     clock_faults: bool = False
