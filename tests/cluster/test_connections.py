@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
+from collections import deque
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.client.admin import AdminError
 from dynamesis.cluster.client.client import Client
 from dynamesis.cluster.core.protocol.messages import (
     Get,
@@ -28,6 +30,7 @@ from dynamesis.cluster.net import listener as module
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.net.inbound import Inbound
 from dynamesis.cluster.net.listener import READERS_BOUND
+from dynamesis.cluster.net.wire import encode
 from dynamesis.harness.processes.ports import reserve
 from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, listening, until
 from test_overload import anonymous_bytes
@@ -221,6 +224,59 @@ async def test_what_a_stranger_is_called_fills_no_log(tmp_path: Path) -> None:
         await until(lambda: len(node.events("bad-frame")) == 3, "all are in the log")
         assert node.events("wrong-secret")
         assert node.log.stat().st_size < 10_000
+
+
+@in_loop
+async def test_what_is_dialled_has_a_name_that_fills_no_log_either(tmp_path: Path) -> None:
+    long = "x" * 60_000
+    hellos = deque([Hello(long, "dynamesis"), Hello("n2", long), Hello("n2", "dynamesis")])
+
+    async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(encode(hellos[0]))
+        hellos.rotate(-1)
+        await reader.read(10_000)
+        writer.write(encode(Refusal(0, "bad-request", long)))
+        writer.close()
+
+    with reserve(3) as ports:
+        port = ports.take()
+        members = {"members": ["n1", "n2"], "peers": {"n2": f"127.0.0.1:{port}"}}
+        server = await asyncio.start_server(impostor, "127.0.0.1", port)
+        with ended(NodeAlone(tmp_path, ports.take(), ports.take(), **members)) as node:
+            node.start()
+            await until(lambda: len(node.events("dial-failed")) > 3, "each was dialled")
+            reasons = {event["reason"] for event in node.events("dial-failed")}
+            assert len(reasons) > 1
+            assert all(0 < len(reason) <= 1000 for reason in reasons)
+            assert len((await node.ask("status"))["links"]["n2"]["reason"]) <= 1000
+        server.close()
+
+
+@in_loop
+async def test_no_node_is_introduced_by_what_is_no_name(tmp_path: Path) -> None:
+    with reserve(3) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
+        node.start()
+        await node.ready()
+        address = f"127.0.0.1:{ports.take()}"
+        for name, why in (
+            ("", "it is empty"),
+            ("n1", "is not another node's id"),
+            ("n\n2", "cannot be printed"),
+            ("n" * 60_000, "it is over 255 bytes"),
+            ("é" * 128, "it is over 255 bytes"),
+            (2, "it is not text"),
+            (None, "it is not text"),
+            (["n2"], "it is not text"),
+        ):
+            with pytest.raises(AdminError, match=f"^introduce: .*{why}$") as caught:
+                await node.ask("introduce", id=name, address=address)
+            assert len(str(caught.value)) < 250
+        for wrong in ("", "n2", "127.0.0.1:0", 7, None):
+            with pytest.raises(AdminError, match=r"^introduce: .* is not an address; allowed"):
+                await node.ask("introduce", id="n2", address=wrong)
+        assert (await node.ask("status"))["links"] == {}
+        await node.ask("introduce", id="n" * 255, address=address)
+        assert [*(await node.ask("status"))["links"]] == ["n" * 255]
 
 
 @in_loop
