@@ -32,7 +32,7 @@ from dynamesis.cluster.net.inbound import Inbound
 from dynamesis.cluster.net.listener import READERS_BOUND
 from dynamesis.cluster.net.wire import encode
 from dynamesis.harness.processes.ports import reserve
-from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, listening, until
+from node_world import CLIENT, PATIENCE, NodeAlone, Raw, ended, in_loop, listening, until
 from test_overload import anonymous_bytes
 
 MIB = 1 << 20
@@ -133,7 +133,14 @@ async def test_descriptors_that_run_out_are_refused_by_name_and_the_admin_port_a
             except OSError:
                 continue
         assert (await node.ask("status"))["ready"]
-        await until(lambda: node.events("connection-refused"), "some are refused by name")
+        async with asyncio.timeout(PATIENCE):
+            while not node.events("connection-refused"):  # of those that come together
+                crowd = await asyncio.gather(*(Raw.dial(node.address) for _ in range(60)))
+                for raw in crowd:
+                    if isinstance(await raw.read(), Hello):
+                        raw.say(CLIENT)
+                idle += crowd
+                assert (await node.ask("status"))["ready"]
         assert "descriptors are in use" in node.events("connection-refused")[0]["reason"]
         # those that are idle for longest make room
         await asyncio.sleep(1.1)
@@ -156,11 +163,12 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
     async with listening(
         lambda inbound, messages: asked.extend(messages),
         lambda event, **fields: events.append(event),
-    ) as (_, address):
+    ) as (port, address):
         waiting = await Raw.greeted(address, CLIENT)
         waiting.say(Get(1, Key(b"k")))
         await until(lambda: asked, "its question is there")
         others = [await Raw.greeted(address, CLIENT) for _ in range(4)]
+        await until(lambda: not port.strangers, "all are known")
         refused = await Raw.dial(address)
         refusal = await refused.read()
         assert isinstance(refusal, Refusal)
@@ -170,6 +178,33 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
         assert await others[0].read() is None
         assert events.count("idle-closed") == 1
         for raw in (waiting, *others, refused, late):
+            raw.close()
+
+
+@in_loop
+async def test_who_says_who_it_is_finds_room_among_those_that_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 5)
+    monkeypatch.setattr(module, "IDLE", 1000.0)
+    events: list[str] = []
+    async with listening(
+        lambda inbound, messages: None, lambda event, **fields: events.append(event)
+    ) as (port, address):
+        known = [await Raw.greeted(address, CLIENT) for _ in range(2)]
+        await until(lambda: len(port.strangers) == 0, "both are known")
+        strangers = [await Raw.dial(address) for _ in range(30)]
+        for raw in strangers:
+            await raw.read()
+        known += [await Raw.greeted(address, CLIENT) for _ in range(3)]
+        await until(lambda: not port.strangers, "no stranger is left")
+        await until(lambda: len(port.channels) == 5, "only who is known")
+        assert "connection-refused" not in events
+        assert events.count("idle-closed") == 30
+        # who is known is idle for a while before it makes room
+        refusal = await (await Raw.dial(address)).read()
+        assert isinstance(refusal, Refusal)
+        for raw in (*known, *strangers):
             raw.close()
 
 
@@ -192,10 +227,10 @@ async def test_connections_that_are_opened_without_end_do_not_cost_a_search_each
     async with listening(
         lambda inbound, messages: None, lambda event, **fields: events.append(event)
     ) as (port, address):
-        crowd = [await Raw.dial(address) for _ in range(200)]
-        await until(lambda: len(port.channels) == 200, "all are there")
+        crowd = [await Raw.greeted(address, CLIENT) for _ in range(200)]
+        await until(lambda: len(port.channels) == 200 and not port.strangers, "all are there")
         first = next(iter(port.channels.values()))
-        crowd += [await Raw.dial(address) for _ in range(150)]
+        crowd += [await Raw.greeted(address, CLIENT) for _ in range(150)]
         await until(lambda: events.count("idle-closed") == 150, "so many made room")
         assert first.closing
         assert looks < 2000, "200 for each of 150 newcomers would be 30,000"
