@@ -169,7 +169,7 @@ def _text(path: Path) -> str:
         os.set_blocking(file.fileno(), True)
         content = file.read(_MOST_BYTES + 1)
         if not content and stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
-            raise ConfigError("nobody writes to this pipe; allowed: a file in YAML or JSON")
+            raise ConfigError("a pipe without a writer; allowed: a file in YAML or JSON")
     if len(content) > _MOST_BYTES:
         raise ConfigError(f"it is longer than {_MOST_BYTES >> 20} MiB; allowed: YAML or JSON")
     return content.decode()

@@ -100,7 +100,7 @@ class Listener:
         self.channels: dict[int, Inbound] = {}
         #: connections that have no TLS yet, oldest first
         self.handshakes: dict[Handshake, None] = {}
-        #: connections that have not said yet, or not proved, who they are, oldest first
+        #: connections that have not sent HELLO yet, with a proof where one is due, oldest first
         self.strangers: dict[Inbound, None] = {}
         self.stopping = False
         self._held = 0
@@ -222,8 +222,8 @@ class Listener:
         return None if oldest is None or oldest.active >= newest.active - IDLE else oldest
 
     def _oldest_stranger(self, newest: Inbound | Handshake) -> Inbound | None:
-        """The first that came of those that have not said who they are. That takes a moment, so it
-        need not be idle for long: else strangers would keep out whoever they are fewer than."""
+        """The first that came of those that have not sent their HELLO. That takes a moment, so it
+        need not be idle for long: else strangers in great number would keep all others out."""
         while self.strangers:
             oldest = next(iter(self.strangers))
             if oldest is newest:

@@ -242,9 +242,7 @@ def _opened(path: Path) -> FileIO:
         return FileIO(path, "ab", opener=_without_waiting)
     except OSError as error:
         what = (
-            "a socket, or a pipe that nobody reads"
-            if error.errno == errno.ENXIO
-            else error.strerror
+            "a socket, or a pipe without a reader" if error.errno == errno.ENXIO else error.strerror
         )
         raise OSError(
             f"log: {path} cannot be written: {what}; allowed: a file that this process may write, "

@@ -182,7 +182,7 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
 
 
 @in_loop
-async def test_who_says_who_it_is_finds_room_among_those_that_do_not(
+async def test_a_hello_finds_room_among_connections_that_send_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MAX_CONNECTIONS", 5)
@@ -198,10 +198,10 @@ async def test_who_says_who_it_is_finds_room_among_those_that_do_not(
             await raw.read()
         known += [await Raw.greeted(address, CLIENT) for _ in range(3)]
         await until(lambda: not port.strangers, "no stranger is left")
-        await until(lambda: len(port.channels) == 5, "only who is known")
+        await until(lambda: len(port.channels) == 5, "only those that are known")
         assert "connection-refused" not in events
         assert events.count("idle-closed") == 30
-        # who is known is idle for a while before it makes room
+        # what is known is idle for a while before it makes room
         refusal = await (await Raw.dial(address)).read()
         assert isinstance(refusal, Refusal)
         for raw in (*known, *strangers):
@@ -288,7 +288,7 @@ async def test_what_is_dialled_has_a_name_that_fills_no_log_either(tmp_path: Pat
 
 
 @in_loop
-async def test_no_node_is_introduced_by_what_is_no_name(tmp_path: Path) -> None:
+async def test_introduce_refuses_malformed_names(tmp_path: Path) -> None:
     with reserve(3) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
         node.start()
         await node.ready()

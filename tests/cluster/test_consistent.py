@@ -95,7 +95,7 @@ async def test_a_disk_of_another_cluster_of_the_same_names_is_refused(
     assert SECRET not in printed
     assert "of another cluster" not in printed
     assert len(printed.splitlines()) == 1
-    # a cluster whose secret was changed says so, once
+    # a cluster whose secret was changed names the one before, once
     for former in ({"former_secret": "no"}, {"former_secret": SECRET}, {}):
         with ended(NodeAlone(tmp_path, first, second, **other, **former)) as again:
             if former.get("former_secret") == "no":

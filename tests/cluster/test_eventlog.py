@@ -164,7 +164,7 @@ async def test_what_would_wait_for_ever_is_refused(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "no" / "where")
-    for name, why in (("pipe", "a pipe that nobody reads"), ("folder", "Is a dir"), ("link", "No")):
+    for name, why in (("pipe", "a pipe without a reader"), ("folder", "Is a dir"), ("link", "No")):
         with pytest.raises(OSError, match=f"log: .*/{name} cannot be written: .*{why}.*; allowed"):
             log_of(tmp_path / name)
 
