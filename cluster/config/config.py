@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +37,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: bool = False
 
 
+#: bytes of a configuration file
+_MOST_BYTES = 16 << 20
 #: seconds: above it nothing is waited for, and clocks of loops overflow
 _MOST_SECONDS = 1e9
 _LEAST_INTERVAL = 1e-3
@@ -60,7 +63,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `params` are those of cluster.core.protocol.params but for the names of nodes.
     `hello_timeout` in seconds. `clock_faults`: the wall clock can be made wrong
     (cluster.process.wallclock).
-    `secret`: drawn for this cluster, the same on its nodes, and on no other cluster's.
+    `secret`: drawn for this cluster, the same on its nodes, and on no other cluster's; a disk is
+    held to it. `former_secret`: the one before it, for a disk that was written under that.
     `log_size`: bytes of log after which a new file is begun, 0: never; `log_files` are kept.
     `clients_prove`: clients, as nodes and administrators always, must know the
     secret. `metrics`: where Prometheus may scrape. `expose`: listen on other addresses than
@@ -74,6 +78,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peers: dict[str, str] = {}
     cluster: str = "dynamesis"
     secret: str = ""
+    former_secret: str | msgspec.UnsetType = msgspec.UNSET  # not in the files of earlier versions
     params: dict[str, Any] = {}
     storage: Storage = Storage()
     clock_faults: bool = False
@@ -105,7 +110,7 @@ _PARAMS = tuple(f.name for f in dataclasses.fields(Params) if f.name not in _IDE
 def load(path: Path) -> Config:
     """Read and check `path`. Raises ConfigError."""
     try:
-        raw = _parse(path.read_text(encoding="utf-8"))
+        raw = _parse(_text(path))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except ConfigError as error:
@@ -155,6 +160,23 @@ def split_address(address: str) -> tuple[str, int]:
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ConfigError(f'{address!r} is not an address; allowed: "host:port", port 1 to 65535')
     return host.strip("[]"), int(port)
+
+
+def _text(path: Path) -> str:
+    """What is in the file, or comes through a pipe that has a writer. Raises OSError, ValueError;
+    ConfigError."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        os.set_blocking(file.fileno(), True)
+        content = file.read(_MOST_BYTES + 1)
+        if not content and stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            raise ConfigError("a pipe without a writer; allowed: a file in YAML or JSON")
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(f"it is longer than {_MOST_BYTES >> 20} MiB; allowed: YAML or JSON")
+    return content.decode()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _parse(text: str) -> Any:

@@ -55,6 +55,9 @@ def client_context(ca: Path) -> ssl.SSLContext:
 @contextlib.contextmanager
 def _named(*files: Path) -> Iterator[None]:
     try:
+        for file in files:
+            if file.is_fifo():  # the library would wait for a writer
+                raise OSError(f"{file.name} is a pipe; allowed: a PEM file")
         yield
     except OSError as error:
         names = ", ".join(map(str, files))

@@ -123,6 +123,7 @@ class Inbound(Stream):
     def on_open(self) -> None:
         self.active = self.read_at = self._loop.time()
         self._listener.channels[self.channel] = self
+        self._listener.strangers[self] = None
         if not self._listener.room_for(self):
             return
         self._deadline = asyncio.get_running_loop().call_later(
@@ -214,6 +215,7 @@ class Inbound(Stream):
         self.owed -= len(self.waiting)  # nothing of them was begun
         self.waiting.clear()
         self._listener.channels.pop(self.channel, None)
+        self._listener.strangers.pop(self, None)
         self._listener.hold(self, 0)
         self._listener.left(self)
         for timer in (self._deadline, self._watch):
@@ -258,6 +260,7 @@ class Inbound(Stream):
             self.fault(problem)
         else:
             self._role = message.role
+            self._listener.strangers.pop(self, None)
             self._accepted = self._listener.accepts[message.role]
             self.peer = message.node if message.role == "node" else None
             self.decoder.limit = NODE_LIMIT if self.peer else CLIENT_LIMIT

@@ -43,6 +43,10 @@ READER_TIMEOUT = 30.0
 #: connections that a port takes, and descriptors that the process keeps free of them
 MAX_CONNECTIONS = 10_000
 RESERVED = 32
+#: where it may have more descriptors than this, it keeps more of them free: as many in proportion,
+#: since what is closed to make room keeps its descriptor until the others that came with it were
+#: looked at
+RESERVED_OF = 512
 #: seconds for which a connection has to be idle to make room for another; so many are looked for
 #: together, and after a search in vain no other one for so many seconds
 IDLE = 1.0
@@ -96,6 +100,8 @@ class Listener:
         self.channels: dict[int, Inbound] = {}
         #: connections that have no TLS yet, oldest first
         self.handshakes: dict[Handshake, None] = {}
+        #: connections that have not sent HELLO yet, with a proof where one is due, oldest first
+        self.strangers: dict[Inbound, None] = {}
         self.stopping = False
         self._held = 0
         #: those that were idle for longest at the last search, and when the next one is due
@@ -176,18 +182,23 @@ class Listener:
 
     def room_for(self, newest: Inbound | Handshake) -> bool:
         """Whether a new connection may stay: there are not too many, and enough descriptors are
-        left for what else the process needs. Otherwise the connection that was idle for longest
-        has to go, and without an idle one the new one is refused."""
+        left for what else the process needs. Otherwise a stranger has to go, or else the connection
+        that was idle for longest; without either the new one is refused."""
         full = self._full()
         number, most = _descriptor(newest), _descriptors()
-        if not full and number < most - self.reserved:
+        reserved = max(self.reserved, most * self.reserved // RESERVED_OF)
+        if not full and number < most - reserved:
             return True
         why = full or f"{number} of {most} descriptors"
-        longest = self._oldest_handshake(newest) or self._longest_idle(newest)
+        longest = (
+            self._oldest_handshake(newest)
+            or self._oldest_stranger(newest)
+            or self._longest_idle(newest)
+        )
         if longest is not None:
             self.emit("idle-closed", channel=longest.channel, reason=f"{why} are in use")
             longest.abort("idle, and others need the room")
-        if longest is None or number >= most - self.reserved // 2:
+        if longest is None or number >= most - reserved // 2:
             self.emit("connection-refused", channel=newest.channel, reason=f"{why} are in use")
             if isinstance(newest, Inbound):
                 newest.send(Refusal(0, "overloaded", f"{why} are in use", AGAIN))
@@ -209,6 +220,18 @@ class Listener:
         """The handshake that has not ended for longest, if that is long enough."""
         oldest = next(iter(self.handshakes), None)
         return None if oldest is None or oldest.active >= newest.active - IDLE else oldest
+
+    def _oldest_stranger(self, newest: Inbound | Handshake) -> Inbound | None:
+        """The first that came of those that have not sent their HELLO. That takes a moment, so it
+        need not be idle for long: else strangers in great number would keep all others out."""
+        while self.strangers:
+            oldest = next(iter(self.strangers))
+            if oldest is newest:
+                return None
+            del self.strangers[oldest]
+            if not oldest.closing:
+                return oldest
+        return None
 
     def _longest_idle(self, newest: Inbound | Handshake) -> Inbound | None:
         """The connection that was idle for longest. All are searched for many newcomers together:

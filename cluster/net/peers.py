@@ -169,7 +169,7 @@ class Link:
             theirs = await dial(self._address, stream, self._hello_timeout, self._tls)
             if theirs.node != self.peer:
                 stream.close("wrong node")
-                raise DialFailed(f"{self._address} is node {theirs.node!r}, not {self.peer!r}")
+                raise DialFailed(f"{self._address} is node {theirs.node[:80]!r}, not {self.peer!r}")
             self._went_up(stream)
             reason = await stream.ended
         except DialFailed as error:

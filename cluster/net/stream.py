@@ -94,7 +94,7 @@ class Stream(asyncio.Protocol):
         """End the connection once what was sent has left."""
         if not self.closing:
             self._flush()
-            self._reason = self._reason or reason
+            self._reason = self._reason or reason[:_REASON]
             cast(asyncio.Transport, self.transport).close()
 
     def abort(self, reason: str) -> None:
@@ -102,7 +102,7 @@ class Stream(asyncio.Protocol):
         closed the socket already and the transport does not know it: so it is when a dial
         that timed out was cancelled in the tick in which HELLO came."""
         self._given_up = True
-        self._reason = self._reason or reason
+        self._reason = self._reason or reason[:_REASON]
         if self.transport is not None:
             self.transport.abort()
 

@@ -1,10 +1,14 @@
 """A node's event log: JSON Lines, one event a line, kept by the node itself.
 
 A file that has reached `size` bytes becomes FILE.1, FILE.1 becomes FILE.2, and what is beyond the
-number of files is deleted. Of events that others can cause as often as they like (LIMITED) at most
-RATE lines a second and kind are kept; a line `dropped` has the kind and how many were not, and so
-has one (kind `disk`) after lines that could not be written. All that verdicts rest on is never
-dropped.
+number of files is deleted. The next file is there before anything is renamed, so that a node that
+cannot have it (no descriptor is left, say) moves nothing. Where it cannot be done at all, the file
+is emptied once it has as many bytes as all files together. A line that a kill or a full disk cut
+off is ended before the next one.
+
+Of events that others can cause as often as they like (LIMITED) at most RATE lines a second and kind
+are kept; a line `dropped` has the kind and how many were not, and so has one (kind `disk`) after
+lines that could not be written. All that verdicts rest on is never dropped.
 
 Lines are gathered and written at most FLUSH_AFTER seconds later: a SIGKILL costs the last
 moments of the log, and logging costs a node no write per request. They are made a batch at a
@@ -14,9 +18,11 @@ time: that takes a third of what each would take amid other work.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
+import os
 import time
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +78,7 @@ _USUAL = 4
 PLAIN = frozenset((str, int, bool, float, type(None)))
 #: lines that are made together
 _BATCH = 64
+_NEWLINE = ord("\n")
 _encode_lines = msgspec.json.Encoder(enc_hook=repr).encode_lines
 
 
@@ -88,11 +95,14 @@ class EventLog:
         files: int = 1,
     ) -> None:
         """`clock`: the time as the node knows it. `size`: bytes of one file, 0: without
-        end; `files` are kept, this one included."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        end; `files` are kept, this one included. Raises OSError with what is allowed."""
         self._path = path
-        self._file = path.open("ab", buffering=0)
+        self._file = _opened(path)
         self._written = path.stat().st_size
+        #: whether a line was begun and not ended
+        self._is_torn = path.is_file() and not _ends_a_line(path)
+        #: whether it is known that no new file can be begun
+        self._is_stuck = False
         # a device is not renamed: /dev/null would be gone for all
         self._size = size if path.is_file() else 0
         self._files = files
@@ -168,13 +178,16 @@ class EventLog:
         self._due = False
         self._make_lines()
         lines, self._lines = self._lines, []
-        data = memoryview(b"".join(lines))
+        data = memoryview(b"".join((b"\n" * self._is_torn, *lines)))
         try:
             while data:
                 written = self._file.write(data)
+                if written is None:
+                    raise BlockingIOError(errno.EAGAIN, "a pipe is full")
                 self._written += written
+                self._is_torn = data[written - 1] != _NEWLINE
                 data = data[written:]
-        except OSError:  # a disk that is full of log stops no node
+        except OSError:  # a disk that is full of log stops no node, nor a pipe that is not read
             self._lost += bytes(data).count(b"\n")
         else:
             lost, self._lost = self._lost, 0
@@ -185,20 +198,68 @@ class EventLog:
 
     def _rotate(self) -> None:
         """Begin a new file. What fails is tried again with the next lines."""
-        with contextlib.suppress(OSError):
-            names = [self._path, *(_numbered(self._path, n) for n in range(1, self._files))]
-            for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
-                if newer.exists():
-                    newer.replace(older)
-            file = self._path.open("wb", buffering=0)
-            self._file.close()
-            self._file, self._written = file, 0
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        try:
+            file = _opened(fresh)
+            try:
+                self._renumber()
+                fresh.replace(self._path)
+            except OSError:
+                file.close()
+                raise
+        except OSError as error:
+            self._not_rotated(error)
+            return
+        self._file.close()
+        self._file, self._written, self._is_stuck = file, 0, False
+
+    def _renumber(self) -> None:
+        names = [self._path, *(_numbered(self._path, n) for n in range(1, self._files))]
+        for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
+            if newer.exists():
+                newer.replace(older)
+
+    def _not_rotated(self, error: OSError) -> None:
+        if self._written >= self._size * self._files:
+            self._file.truncate(0)
+            self._written, self._is_stuck = 0, False
+        if not self._is_stuck:
+            self._is_stuck = True
+            self.emit("log-not-rotated", reason=str(error))
 
     def close(self) -> None:
         if self._counts:
             self._next_second()
         self.flush()
         self._file.close()
+
+
+def _opened(path: Path) -> FileIO:
+    """The file, to be appended to. What cannot be written to now (a pipe that is full, a terminal
+    that is held) makes no node wait."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileIO(path, "ab", opener=_without_waiting)
+    except OSError as error:
+        what = (
+            "a socket, or a pipe without a reader" if error.errno == errno.ENXIO else error.strerror
+        )
+        raise OSError(
+            f"log: {path} cannot be written: {what}; allowed: a file that this process may write, "
+            "a device, or a pipe that is read"
+        ) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1)[0] == _NEWLINE
 
 
 def _stored(wall: int, mono: int, node: str, fields: Mapping[str, Any]) -> _Stored | None:

@@ -100,7 +100,7 @@ class NodeServer:
         params = config.core_params()
         engine, damage = open_engine(config.storage.engine, config.data, config.storage.map_size)
         self._held.callback(engine.close)
-        belonging.hold_to(engine, config.data, belonging.of(params))
+        belonging.hold_to(engine, config.data, belonging.of(params), config.former_secret or None)
         self._engine: Engine = engine
         self._disk = FaultyEngine(engine) if config.storage.faults else None
         self._engine = self._disk or engine

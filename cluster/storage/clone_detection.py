@@ -32,6 +32,7 @@ def renew(engine: Engine, folder: Path) -> bool:
         intact = False
     try:
         fresh = folder / (_FILE + ".new")
+        fresh.unlink(missing_ok=True)  # one that a killed life left, whatever it is
         fresh.write_bytes(b"")
         os.replace(fresh, file)
     except OSError as error:

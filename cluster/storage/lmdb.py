@@ -169,7 +169,7 @@ def _check(folder: Path) -> None:
     file, clean = folder / _DATABASE, folder / _CLEAN
     if not file.exists():
         return
-    if clean.exists() and clean.read_bytes() == _state(file).encode():
+    if clean.is_file() and clean.read_bytes() == _state(file).encode():
         return
     if not file.stat().st_size:
         raise StorageDamaged("the file is empty")

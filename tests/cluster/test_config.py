@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from dynamesis.cluster.config.config import (
@@ -16,6 +18,7 @@ from dynamesis.cluster.config.config import (
     split_address,
     write_private,
 )
+from dynamesis.cluster.config.tls import Tls, client_context, server_context
 from dynamesis.cluster.core.protocol.names import MOST_KEY
 from dynamesis.cluster.core.protocol.params import MOST_VALUE
 from dynamesis.cluster.net.wire import CLIENT_LIMIT
@@ -207,6 +210,30 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"binary: cannot be read: .*utf-8"):
         load(path)
+
+
+def test_a_file_without_an_end_or_a_writer_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "node.json"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match=r"node.json: a pipe without a writer; allowed: a f"):
+        load(pipe)
+    with pytest.raises(ConfigError, match="/dev/zero: it is longer than 16 MiB; allowed: YAML or"):
+        load(Path("/dev/zero"))
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with open(pipe, "wb") as writer:
+        writer.write(msgspec.json.encode(GOOD))
+    # the writer has gone, but what it wrote is there as long as the pipe is open
+    assert load(pipe).node == "n1"
+    os.close(reader)
+
+
+def test_a_certificate_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "node.pem"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=r"tls: .*node.pem is a pipe; allowed: a PEM file"):
+        server_context(Tls(pipe, tmp_path / "node.key", tmp_path / "ca.pem"))
+    with pytest.raises(OSError, match=r"tls: .*node.pem is a pipe; allowed: a PEM file"):
+        client_context(pipe)
 
 
 def test_a_cluster_of_one_needs_no_peers() -> None:

@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
+from collections import deque
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.client.admin import AdminError
 from dynamesis.cluster.client.client import Client
 from dynamesis.cluster.core.protocol.messages import (
     Get,
@@ -28,8 +30,9 @@ from dynamesis.cluster.net import listener as module
 from dynamesis.cluster.net.exceptions import DynamoError
 from dynamesis.cluster.net.inbound import Inbound
 from dynamesis.cluster.net.listener import READERS_BOUND
+from dynamesis.cluster.net.wire import encode
 from dynamesis.harness.processes.ports import reserve
-from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, listening, until
+from node_world import CLIENT, PATIENCE, NodeAlone, Raw, ended, in_loop, listening, until
 from test_overload import anonymous_bytes
 
 MIB = 1 << 20
@@ -130,7 +133,14 @@ async def test_descriptors_that_run_out_are_refused_by_name_and_the_admin_port_a
             except OSError:
                 continue
         assert (await node.ask("status"))["ready"]
-        await until(lambda: node.events("connection-refused"), "some are refused by name")
+        async with asyncio.timeout(PATIENCE):
+            while not node.events("connection-refused"):  # of those that come together
+                crowd = await asyncio.gather(*(Raw.dial(node.address) for _ in range(60)))
+                for raw in crowd:
+                    if isinstance(await raw.read(), Hello):
+                        raw.say(CLIENT)
+                idle += crowd
+                assert (await node.ask("status"))["ready"]
         assert "descriptors are in use" in node.events("connection-refused")[0]["reason"]
         # those that are idle for longest make room
         await asyncio.sleep(1.1)
@@ -153,11 +163,12 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
     async with listening(
         lambda inbound, messages: asked.extend(messages),
         lambda event, **fields: events.append(event),
-    ) as (_, address):
+    ) as (port, address):
         waiting = await Raw.greeted(address, CLIENT)
         waiting.say(Get(1, Key(b"k")))
         await until(lambda: asked, "its question is there")
         others = [await Raw.greeted(address, CLIENT) for _ in range(4)]
+        await until(lambda: not port.strangers, "all are known")
         refused = await Raw.dial(address)
         refusal = await refused.read()
         assert isinstance(refusal, Refusal)
@@ -167,6 +178,33 @@ async def test_connections_have_a_limit_and_the_longest_idle_one_makes_room(
         assert await others[0].read() is None
         assert events.count("idle-closed") == 1
         for raw in (waiting, *others, refused, late):
+            raw.close()
+
+
+@in_loop
+async def test_a_hello_finds_room_among_connections_that_send_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 5)
+    monkeypatch.setattr(module, "IDLE", 1000.0)
+    events: list[str] = []
+    async with listening(
+        lambda inbound, messages: None, lambda event, **fields: events.append(event)
+    ) as (port, address):
+        known = [await Raw.greeted(address, CLIENT) for _ in range(2)]
+        await until(lambda: len(port.strangers) == 0, "both are known")
+        strangers = [await Raw.dial(address) for _ in range(30)]
+        for raw in strangers:
+            await raw.read()
+        known += [await Raw.greeted(address, CLIENT) for _ in range(3)]
+        await until(lambda: not port.strangers, "no stranger is left")
+        await until(lambda: len(port.channels) == 5, "only those that are known")
+        assert "connection-refused" not in events
+        assert events.count("idle-closed") == 30
+        # what is known is idle for a while before it makes room
+        refusal = await (await Raw.dial(address)).read()
+        assert isinstance(refusal, Refusal)
+        for raw in (*known, *strangers):
             raw.close()
 
 
@@ -189,10 +227,10 @@ async def test_connections_that_are_opened_without_end_do_not_cost_a_search_each
     async with listening(
         lambda inbound, messages: None, lambda event, **fields: events.append(event)
     ) as (port, address):
-        crowd = [await Raw.dial(address) for _ in range(200)]
-        await until(lambda: len(port.channels) == 200, "all are there")
+        crowd = [await Raw.greeted(address, CLIENT) for _ in range(200)]
+        await until(lambda: len(port.channels) == 200 and not port.strangers, "all are there")
         first = next(iter(port.channels.values()))
-        crowd += [await Raw.dial(address) for _ in range(150)]
+        crowd += [await Raw.greeted(address, CLIENT) for _ in range(150)]
         await until(lambda: events.count("idle-closed") == 150, "so many made room")
         assert first.closing
         assert looks < 2000, "200 for each of 150 newcomers would be 30,000"
@@ -221,6 +259,59 @@ async def test_what_a_stranger_is_called_fills_no_log(tmp_path: Path) -> None:
         await until(lambda: len(node.events("bad-frame")) == 3, "all are in the log")
         assert node.events("wrong-secret")
         assert node.log.stat().st_size < 10_000
+
+
+@in_loop
+async def test_what_is_dialled_has_a_name_that_fills_no_log_either(tmp_path: Path) -> None:
+    long = "x" * 60_000
+    hellos = deque([Hello(long, "dynamesis"), Hello("n2", long), Hello("n2", "dynamesis")])
+
+    async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(encode(hellos[0]))
+        hellos.rotate(-1)
+        await reader.read(10_000)
+        writer.write(encode(Refusal(0, "bad-request", long)))
+        writer.close()
+
+    with reserve(3) as ports:
+        port = ports.take()
+        members = {"members": ["n1", "n2"], "peers": {"n2": f"127.0.0.1:{port}"}}
+        server = await asyncio.start_server(impostor, "127.0.0.1", port)
+        with ended(NodeAlone(tmp_path, ports.take(), ports.take(), **members)) as node:
+            node.start()
+            await until(lambda: len(node.events("dial-failed")) > 3, "each was dialled")
+            reasons = {event["reason"] for event in node.events("dial-failed")}
+            assert len(reasons) > 1
+            assert all(0 < len(reason) <= 1000 for reason in reasons)
+            assert len((await node.ask("status"))["links"]["n2"]["reason"]) <= 1000
+        server.close()
+
+
+@in_loop
+async def test_introduce_refuses_malformed_names(tmp_path: Path) -> None:
+    with reserve(3) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
+        node.start()
+        await node.ready()
+        address = f"127.0.0.1:{ports.take()}"
+        for name, why in (
+            ("", "it is empty"),
+            ("n1", "is not another node's id"),
+            ("n\n2", "cannot be printed"),
+            ("n" * 60_000, "it is over 255 bytes"),
+            ("é" * 128, "it is over 255 bytes"),
+            (2, "it is not text"),
+            (None, "it is not text"),
+            (["n2"], "it is not text"),
+        ):
+            with pytest.raises(AdminError, match=f"^introduce: .*{why}$") as caught:
+                await node.ask("introduce", id=name, address=address)
+            assert len(str(caught.value)) < 250
+        for wrong in ("", "n2", "127.0.0.1:0", 7, None):
+            with pytest.raises(AdminError, match=r"^introduce: .* is not an address; allowed"):
+                await node.ask("introduce", id="n2", address=wrong)
+        assert (await node.ask("status"))["links"] == {}
+        await node.ask("introduce", id="n" * 255, address=address)
+        assert [*(await node.ask("status"))["links"]] == ["n" * 255]
 
 
 @in_loop

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamesis.cluster.client.client import BadRequest, Client
+from dynamesis.cluster.client.client import BadRequest, Client, DynamoError
 from dynamesis.cluster.core.protocol.messages import Hello, Refusal
 from dynamesis.harness.processes.ports import Ports, reserve
-from node_world import PATIENCE, NodeAlone, Raw, ended, in_loop, until, with_proof
+from node_world import PATIENCE, SECRET, NodeAlone, Raw, ended, in_loop, until, with_proof
 
 pytestmark = pytest.mark.cluster
 
@@ -71,6 +72,48 @@ async def test_a_disk_is_not_taken_for_another(
             await again.ready()
             async with Client([again.address]) as store:
                 assert (await store.get(b"k")).values == (b"v",)
+
+
+@in_loop
+async def test_a_disk_of_another_cluster_of_the_same_names_is_refused(
+    tmp_path: Path, ports: Ports
+) -> None:
+    """Name, node and ring are alike; the secret is not, and the disk has only a mark of it."""
+    first, second = ports.take(), ports.take()
+    with ended(NodeAlone(tmp_path, first, second, storage=DISK)) as theirs:
+        theirs.start()
+        await theirs.ready()
+        async with Client([theirs.address]) as store:
+            await store.put(b"k", b"theirs")
+    assert SECRET.encode() not in (tmp_path / "data" / "data.mdb").read_bytes()
+    other = {"storage": DISK, "secret": "of another cluster"}
+    with ended(NodeAlone(tmp_path, first, second, **other)) as ours:
+        assert ours.start().wait(60) == 2
+    printed = ours.errors.read_text()
+    assert re.search("secret: from '[0-9a-f]{16}' to '[0-9a-f]{16}', but ", printed)
+    assert "another cluster wrote it" in printed
+    assert SECRET not in printed
+    assert "of another cluster" not in printed
+    assert len(printed.splitlines()) == 1
+    # a cluster whose secret was changed names the one before, once
+    for former in ({"former_secret": "no"}, {"former_secret": SECRET}, {}):
+        with ended(NodeAlone(tmp_path, first, second, **other, **former)) as again:
+            if former.get("former_secret") == "no":
+                assert again.start().wait(60) == 2
+                continue
+            again.start()
+            assert await _once_it_answers(again, b"k") == (b"theirs",)
+    with ended(NodeAlone(tmp_path, first, second, storage=DISK)) as back:
+        assert back.start().wait(60) == 2
+
+
+async def _once_it_answers(node: NodeAlone, key: bytes) -> tuple[bytes, ...]:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(DynamoError):
+                async with Client([node.address]) as store:
+                    return (await store.get(key)).values
+            await asyncio.sleep(0.05)
 
 
 @in_loop

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
 from dynamesis.cluster.core.protocol.events import Emit
 from dynamesis.cluster.process.eventlog import EventLog
 from dynamesis.cluster.process.wallclock import WallClock
@@ -153,3 +156,91 @@ async def test_lines_of_every_request_are_those_of_any_other(tmp_path: Path) -> 
     assert written[::2] == written[1::2]
     for line, fields in zip(written[::2], lines, strict=True):
         assert line == {**fields, "node": "n1", "event": "stored", "key": "k\\xff\n"}
+
+
+@in_loop
+async def test_what_would_wait_for_ever_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "no" / "where")
+    for name, why in (("pipe", "a pipe without a reader"), ("folder", "Is a dir"), ("link", "No")):
+        with pytest.raises(OSError, match=f"log: .*/{name} cannot be written: .*{why}.*; allowed"):
+            log_of(tmp_path / name)
+
+
+@in_loop
+async def test_a_pipe_that_is_not_read_holds_no_node_up(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    log = log_of(pipe, size=1000)
+    for number in range(5000):  # far more than a pipe takes
+        log.emit("link-up", number=number)
+    log.flush()
+    content = b""
+    for _ in range(2):
+        while chunk := _read_now(reader):
+            content += chunk
+        log.emit("link-up", number=-1)
+        log.flush()
+    log.close()
+    content += _read_now(reader)
+    os.close(reader)
+    whole = [line for line in content.split(b"\n") if line.endswith(b"}")]
+    events = [msgspec.json.decode(line) for line in whole]
+    (dropped,) = (event for event in events if event["event"] == "dropped")
+    assert dropped["kind"] == "disk"
+    kept = [event for event in events if event["event"] == "link-up" and event["number"] >= 0]
+    assert len(kept) + dropped["dropped"] == 5000
+    assert [event["number"] for event in kept] == list(range(len(kept)))
+    assert len(events) == len(kept) + 3
+    assert not list(tmp_path.glob("pipe.*"))
+
+
+def _read_now(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 1 << 20)
+    except BlockingIOError:
+        return b""
+
+
+@in_loop
+async def test_a_line_that_a_kill_cut_off_takes_no_other_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "node.log"
+    path.write_bytes(b'{"event": "stored"}\n{"event": "sto')
+    log = log_of(path)
+    log.emit("start")
+    log.close()
+    _, torn, after, nothing = path.read_bytes().split(b"\n")
+    assert (torn, nothing) == (b'{"event": "sto', b"")
+    assert msgspec.json.decode(after)["event"] == "start"
+
+
+@in_loop
+async def test_a_log_without_a_next_file_stays_bounded_and_keeps_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "node.log"
+    numbered = [path.with_name(f"node.log.{number}") for number in (1, 2)]
+    for older in numbered:
+        older.write_text(older.name)
+    in_the_way = path.with_name("node.log.new")
+    in_the_way.mkdir()
+    log = log_of(path, size=1000, files=3)
+    sizes = []
+    for _ in range(200):
+        log.emit("link-up", peer="n2")
+        log.flush()
+        sizes.append(path.stat().st_size)
+    assert 3000 > max(sizes) > 2500
+    assert [older.read_text() for older in numbered] == ["node.log.1", "node.log.2"]
+    assert "log-not-rotated" in {event["event"] for event in events_in(path)}
+    assert sizes.count(0) > 1
+    in_the_way.rmdir()
+    before = path.read_bytes()
+    while path.stat().st_size >= len(before):
+        log.emit("link-up", peer="n2")
+        log.flush()
+    log.close()
+    assert numbered[0].read_bytes().startswith(before)
+    assert numbered[1].read_text() == "node.log.1"
+    assert not in_the_way.exists()

@@ -5,7 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamesis.cluster.core.protocol.messages import Key, Put, PutReply, ReplicaPut
+from dynamesis.cluster.core.protocol.messages import (
+    Key,
+    Put,
+    PutReply,
+    Refusal,
+    ReplicaGetReply,
+    ReplicaPut,
+)
 from simulator import Simulator
 
 
@@ -42,6 +49,43 @@ def test_a_replica_that_answers_late_is_waited_for_instead_of_replaced() -> None
     assert len(copies) > 50
     assert len(hints) < 20, f"{len(hints)} hints for a node that is alive"
     assert len([m for m in copies if m.why == "handoff"]) < 40
+
+
+def test_a_get_whose_client_has_time_waits_for_replicas_that_are_slow() -> None:
+    """As they are for a key with very many bytes of siblings."""
+    sim = Simulator()
+    key = b"k"
+    assert isinstance(sim.put("n1", key, b"v"), PutReply)
+    sim.until(lambda: len(sim.holders(key)) == 3)
+    outside = next(name for name in sim.nodes if name not in sim.holders(key))
+    for node in sim.holders(key):
+        _slow_to_read(sim, node, 1.6)
+    in_a_hurry = sim.get(outside, key)
+    assert (in_a_hurry.code, in_a_hurry.message) == (
+        "read-quorum", "get: 0 of 2 nodes answered",
+    )  # fmt: skip
+    sim.run(1.5)  # what comes late shows that they are slow, and not dead
+    assert isinstance(sim.get(outside, key), Refusal)
+    sim.run(1.5)
+    assert sim.get(outside, key, timeout=10.0).siblings[0].value == b"v"
+    # one that is silent is not waited for
+    sim.isolate(*(name for name in sim.holders(key)))
+    before = sim.now
+    assert isinstance(sim.get(outside, key, timeout=10.0), Refusal)
+    assert sim.now - before < 6
+
+
+def _slow_to_read(sim: Simulator, node: str, seconds: float) -> None:
+    """What a replica has comes so late; its other answers come as usual."""
+    reply = sim._reply
+
+    def late(name: str, channel: int, message: Any) -> None:
+        if name == node and isinstance(message, ReplicaGetReply):
+            sim.at(seconds, lambda: reply(name, channel, message))
+        else:
+            reply(name, channel, message)
+
+    sim._reply = late  # type: ignore[method-assign]
 
 
 def test_hints_come_one_by_one_to_a_target_that_does_not_keep_up() -> None:

@@ -116,10 +116,14 @@ class Detector:
         self.slow_until = self._runtime.now + _SLOW_FOR
         self.peers[peer].slow_until = self.slow_until
 
+    def slow(self, peer: str) -> bool:
+        """Whether answers of `peer` came late of late."""
+        known = self.peers.get(peer)
+        return known is not None and known.slow_until > self._runtime.now
+
     def patience(self, peer: str) -> float:
         """How many times as long as usual to wait for an answer of `peer`."""
-        known = self.peers.get(peer)
-        return _LONGER if known is not None and known.slow_until > self._runtime.now else 1.0
+        return _LONGER if self.slow(peer) else 1.0
 
     def contacted(self, peer: str) -> None:
         """`peer` answered something."""

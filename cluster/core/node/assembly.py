@@ -88,7 +88,7 @@ class Assembly:
         self.identity = self.parts.identity(params.node, self.runtime, store, entropy, memory > 0)
         self.same_name = SameName(params.node, self.runtime)
         self.versioning = self.parts.versioning(params)
-        limit = SiblingLimit(params.max_siblings, params.max_sibling_bytes)
+        limit = SiblingLimit(params.max_siblings, params.max_sibling_bytes, params.node)
         self.objects = self.parts.objects(
             "objects",
             self.runtime,

@@ -104,10 +104,14 @@ class Services:
         zone = self.params.zones.get
         return zone(node) == zone(self.node)
 
-    def replica_timeout(self, peer: str) -> float:
+    def replica_timeout(self, peer: str, options: RequestOptions = _USUAL) -> float:
         """Seconds for an answer of `peer`, after which a fallback takes its place. One that is slow
-        gets longer, and never so long that no time is left for the fallback."""
+        gets longer, and never so long that no time is left for the fallback; much longer, where
+        the client of a get has time for that: 64 MiB of siblings may take a busy replica longer
+        than any answer that others give."""
         usual = self.params.replica_timeout
+        if (options.timeout or 0.0) > self.params.request_timeout and self.detector.slow(peer):
+            return max(usual, self.timeout(options) / 2)
         most = max(usual, self.params.request_timeout / 2)
         return min(usual * self.detector.patience(peer), most)
 

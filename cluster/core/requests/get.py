@@ -110,7 +110,7 @@ class GetRequest:
         self.services.runtime.call(
             place.holder,
             lambda rid: ReplicaGet(rid, key, place.hint_for),
-            self.services.replica_timeout(place.holder),
+            self.services.replica_timeout(place.holder, self.get.options),
             lambda outcome: self._answered(place, outcome),
         )
 
