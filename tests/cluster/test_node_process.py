@@ -45,7 +45,7 @@ def node(tmp_path: Path) -> Iterator[NodeAlone]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeAlone]:
-    """A node for all tests after which it goes on as if nothing had come to it."""
+    """A node for all tests that leave nothing behind in it."""
     folder = tmp_path_factory.mktemp("shared")
     with reserve(2) as ports, ended(NodeAlone(folder, ports.take(), ports.take())) as node:
         node.start()
