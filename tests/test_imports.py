@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rooms import PURE, ROOMS, table
 
 from tests.definitions import statements
+from tests.rooms import PURE, ROOMS, table
 
 ROOT = Path(__file__).parent.parent
 OURS = ("checkers", "cluster", "harness", "workloads")

@@ -53,18 +53,27 @@ async def _then_hang_up(test: Awaitable[None]) -> None:
         await asyncio.sleep(0)
 
 
+def pauses() -> Iterator[float]:
+    """Seconds between looks at something, ever longer: what takes half a minute to come, such as
+    a node that gives up a client, is not looked for six thousand times."""
+    pause = 0.005
+    while True:
+        yield pause
+        pause = min(1.1 * pause, 0.1)
+
+
 async def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline, longer = time.monotonic() + PATIENCE, pauses()
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(next(longer))
 
 
 def wait_until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline, longer = time.monotonic() + PATIENCE, pauses()
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.005)
+        time.sleep(next(longer))
 
 
 def alive(pid: int) -> bool:
@@ -211,7 +220,7 @@ class NodeAlone:
             assert self.process is not None
             assert self.process.poll() is None, self.errors.read_text()
             assert time.monotonic() < deadline, "not ready"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
 
     async def ask(self, command: str, **args: Any) -> Any:
         async with AdminClient(self.admin, timeout=30.0, secret=SECRET) as admin:

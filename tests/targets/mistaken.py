@@ -29,9 +29,16 @@ def target(tmp_path: Path, body: str) -> str:
     return f"{file}:Mine"
 
 
-def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, code: int = 2) -> str:
-    """The one line on standard error of a test of this target, which ends with this exit code."""
-    flags = [f"--target={target(tmp_path, body)}", f"--store={tmp_path / 'store'}"]
+def refused(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    body: str,
+    code: int = 2,
+    more: tuple[str, ...] = ("--nodes=1",),
+) -> str:
+    """The one line on standard error of a test of this target, which ends with this exit code.
+    One node makes the mistake as well as three, and it is always the first that makes it."""
+    flags = [f"--target={target(tmp_path, body)}", f"--store={tmp_path / 'store'}", *more]
     assert command(["test", "--nemesis=none", "--links=embedded", *flags]) == code
     shown = capsys.readouterr().err
     assert len(shown.splitlines()) == 1

@@ -96,7 +96,7 @@ def test_a_client_for_all_threads_together(
 ) -> None:
     body = "class Mine(Kv):\n    one = KvClient()\n    def client(self, site): return self.one\n"
     complaint = "client returned the same KvClient twice; it must make a new one for each thread"
-    assert complaint in refused(tmp_path, capsys, body)
+    assert complaint in refused(tmp_path, capsys, body, more=())
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_what_a_client_does_costs_its_operation_alone(
     notice_soon(monkeypatch)
     result = dynamesis.run_test(
         target=target(tmp_path, text), nemesis=["none"], time_limit=2, links="embedded",
-        keys=1, concurrency=2, store=tmp_path / "store",
+        keys=1, concurrency=2, nodes=1, store=tmp_path / "store",
     )  # fmt: skip
     assert result.verdict is dynamesis.Verdict.UNKNOWN
     assert reason in result.explain()
@@ -221,7 +221,7 @@ def test_a_node_that_runs_on_in_the_background_is_named_and_ended(
     """Whether it has left the group of its start script by then or not: on a busy machine the
     script ends before what it started has done anything."""
     # immediately: a server that is ready before its start script ends has been booted
-    shown = refused(tmp_path, capsys, DAEMON.format(before=before, then=""), 4)
+    shown = refused(tmp_path, capsys, DAEMON.format(before=before, then=""), 4, more=())
     assert "ended with exit code 0 and left" in shown
     assert "running in the background (pid " in shown
     assert "a node must run in the foreground" in shown

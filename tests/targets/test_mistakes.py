@@ -44,7 +44,7 @@ from tests.targets.mistaken import refused, target
 def test_a_class_that_is_not_right(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, complaint: str
 ) -> None:
-    assert complaint in refused(tmp_path, capsys, f"class Mine(Kv):\n    {body}\n")
+    assert complaint in refused(tmp_path, capsys, f"class Mine(Kv):\n    {body}\n", more=())
     assert not (tmp_path / "store").exists()
 
 
@@ -126,7 +126,7 @@ def test_a_store_that_never_forms(
 ) -> None:
     never = "class Never(KvClient):\n    def connect(self, at): raise TimeoutError('no session')\n"
     spec = target(tmp_path, f"{never}class Mine(Kv):\n    boot_limit = 0.5\n    {method}\n")
-    flags = [f"--target={spec}", f"--store={tmp_path / 'store'}", "--links=embedded"]
+    flags = [f"--target={spec}", f"--store={tmp_path / 'store'}", "--links=embedded", "--nodes=1"]
     began = time.monotonic()
     assert command(["test", "--nemesis=none", *flags]) == 4
     assert complaint in capsys.readouterr().err
@@ -156,7 +156,8 @@ def test_what_a_client_does_wrong_is_in_the_reasons(tmp_path: Path, body: str, r
     )
     spec = target(tmp_path, f"{mine}class Mine(Kv):\n    def client(self, site): return Mine_()\n")
     result = dynamesis.run_test(
-        target=spec, nemesis=["none"], time_limit=2, links="embedded", store=tmp_path / "store"
-    )
+        target=spec, nemesis=["none"], time_limit=2, links="embedded", nodes=1,
+        store=tmp_path / "store",
+    )  # fmt: skip
     assert result.verdict is dynamesis.Verdict.UNKNOWN
     assert reason in result.explain()

@@ -63,7 +63,7 @@ def test_the_verdict_is_unknown_and_has_why(
     began = time.monotonic()
     result = dynamesis.run_test(
         target=target(tmp_path, f"import time\nclass Mine(Kv):\n    {method}\n"),
-        nemesis=["none"], time_limit=3, links="embedded", store=tmp_path / "store",
+        nemesis=["none"], time_limit=3, links="embedded", nodes=1, store=tmp_path / "store",
     )  # fmt: skip
     assert result.verdict is dynamesis.Verdict.UNKNOWN
     assert "the store was not at rest when the wait for it ended at " in result.explain()

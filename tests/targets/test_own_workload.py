@@ -33,7 +33,7 @@ def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, code: i
     file.write_text(text, encoding="utf-8")
     kv = target(tmp_path, "class Mine(Kv): pass\n")
     flags = [f"--target={kv}", f"--workload={file}:OWN", f"--store={tmp_path / 'store'}"]
-    given = ["test", "--nemesis=none", "--links=embedded", "--time-limit=2s", *flags]
+    given = ["test", "--nemesis=none", "--links=embedded", "--time-limit=2s", "--nodes=1", *flags]
     assert command(given) == code
     return capsys.readouterr().err
 
@@ -88,7 +88,7 @@ def test_a_check_that_is_not_right_makes_no_verdict(
     file.write_text(WORKLOAD.format(draw="return write(rng, number)", more=more), encoding="utf-8")
     result = dynamesis.run_test(
         target=f"{HERE / 'kv.py'}:Kv", workload=f"{file}:OWN",
-        nemesis=["none"], time_limit=2, links="embedded", store=tmp_path / "store",
+        nemesis=["none"], time_limit=2, links="embedded", nodes=1, store=tmp_path / "store",
     )  # fmt: skip
     assert result.verdict is dynamesis.Verdict.UNKNOWN
     assert reason in " ".join(result.explain().split())

@@ -179,7 +179,7 @@ def test_what_makes_no_sense_is_refused_before_anything_starts(
 def test_a_store_that_does_not_come_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, complaint: str
 ) -> None:
-    flags = [f"--target={target(tmp_path, body)}", f"--store={tmp_path / 'store'}"]
+    flags = [f"--target={target(tmp_path, body)}", f"--store={tmp_path / 'store'}", "--nodes=1"]
     assert command(["test", "--nemesis=none", "--links=embedded", *flags]) == 4
     shown = capsys.readouterr().err
     assert complaint in shown
