@@ -1,4 +1,4 @@
-"""Draws small schedules from seeds: a cluster of 3 to 7 nodes, 20 to 250 operations, one to
+"""Draws small schedules from seeds: a cluster of 3 to 7 nodes, 30 to 160 operations, one to
 four faults, each schedule without most of the features that there are (swarm testing).
 
 The same seed gives the same schedule on every machine. Nothing here knows what is planted.
@@ -28,7 +28,7 @@ from dynamesis.harness.simulation.schedules.features import (
 )
 from dynamesis.harness.simulation.schedules.random_stream import RandomStream
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
-from dynamesis.harness.simulation.schedules.strategies import SWARM, Strategy
+from dynamesis.harness.simulation.schedules.strategies import RANDOM, SWARM, Strategy
 from dynamesis.harness.simulation.schedules.tweaks import draw_tweaks
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
@@ -39,19 +39,22 @@ from dynamesis.workloads.delete import DELETE
 from dynamesis.workloads.outside import outside
 
 #: A change of it changes what every token means (token.py).
-VERSION = 7
+VERSION = 8
 #: How often another drawing is tried, where one makes no sense.
 _TRIES = 40
-#: s of load
-_SHORTEST, _LONGEST = 1.5, 6.0
+#: s of load: what a schedule finds hangs little on how long it is, and every second has its gossip,
+#: probes and exchanges
+_SHORTEST, _LONGEST = 0.8, 3.0
 #: How many operations: mostly few, since a schedule costs what they cost; but what goes wrong in a
 #: short while only is met where many are under way. They are cheap where a key has one copy, and
 #: of what a node keeps or moves for another more is there then.
-_FEW, _MANY, _CROWDED, _CROWDED_ONE_COPY = (20, 90), (110, 250), 0.3, 0.5
+_FEW, _MANY, _CROWDED, _CROWDED_ONE_COPY = (30, 60), (100, 160), 0.06, 0.3
+#: ... and where there are many nodes, of which each is to have written.
+_BY_MANY_NODES = (60, 100)
 #: How likely clocks are wrong where the last writer wins, beside what else they are; how likely
 #: processes are killed where nodes acknowledge from memory; and how likely the membership changes
 #: where a key has one copy, which then moves, while something else is wrong.
-_DATED, _FORGOTTEN, _MOVED = 0.4, 0.5, 0.7
+_DATED, _FORGOTTEN, _MOVED = 0.4, 0.8, 0.7
 #: What else, and how likely each is: most of what is kept for a node is there while it is down.
 _BESIDE = {"kill": 4, "link": 2, "cut": 1, "pause": 1}
 
@@ -98,6 +101,8 @@ def draw(
 def _draw(
     seed: int, draws: RandomStream, wanted: SwarmScope, strategy: Strategy
 ) -> SimulatedSchedule:
+    if strategy.whole and draws.chance(strategy.whole):
+        strategy = RANDOM
     workload = _workload(draws, wanted.workloads)
     spec = _spec(seed, draws, workload, strategy)
     options = plan_test(replace(spec, bug=wanted.bug))
@@ -147,7 +152,7 @@ def _spec(seed: int, draws: RandomStream, workload: Workload, strategy: Strategy
     option = tuned(draws, workload, share)
     deletes = workload is DELETE or any(each.startswith("deletes=") for each in option)
     crowded = draws.chance(_CROWDED if n > 1 else _CROWDED_ONE_COPY)
-    operations = draws.magnitude(*(_MANY if crowded or crowd else _FEW))
+    operations = draws.magnitude(*(_BY_MANY_NODES if crowd else _MANY if crowded else _FEW))
     limit = draws.magnitude(_SHORTEST, _LONGEST)
     many = workload.name in MANY_KEYS
     name = workload.name if workload.name in EVERY else None

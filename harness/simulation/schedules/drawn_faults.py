@@ -5,7 +5,7 @@ from __future__ import annotations
 from dynamesis.harness.nemesis import Event, FaultContext
 from dynamesis.harness.nemesis.catalogue import PACKAGES, possible
 from dynamesis.harness.nemesis.faults import FaultValue
-from dynamesis.harness.nemesis.packages import Impossible, Member, Package
+from dynamesis.harness.nemesis.packages import Member, Package
 from dynamesis.harness.nemesis.schedule import FaultInterval, events_of
 from dynamesis.harness.simulation.schedules.random_stream import RandomStream
 from dynamesis.harness.simulation.schedules.strategies import Strategy
@@ -155,7 +155,7 @@ def _members(
 
 
 def _able(name: str, context: FaultContext, own: dict[str, Package]) -> bool:
-    try:
-        return bool(possible((name,), context, own))
-    except Impossible:
-        return False
+    """Whether one of its members can be done here."""
+    package = own.get(name) or PACKAGES.get(name)
+    members = () if package is None else package.members
+    return any(member.why_not(context) is None for member in members)

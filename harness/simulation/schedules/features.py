@@ -53,9 +53,9 @@ QUORUMS: dict[tuple[int, int, int], int] = {
     (5, 3, 3): 1,
 }
 #: How many nodes.
-NODES: dict[int, int] = {3: 10, 4: 7, 5: 7, 6: 2, 7: 2}
+NODES: dict[int, int] = {3: 16, 4: 8, 5: 5, 6: 1, 7: 1}
 #: Eleven with a copy each have more writers of a key than a short clock names.
-MANY_NODES, MANY_NODES_SHARE = 11, 0.03
+MANY_NODES, MANY_NODES_SHARE = 11, 0.02
 #: How likely each parameter and each option is in one schedule: one of these shares.
 SHARES: dict[float, int] = {0.03: 3, 0.12: 4, 0.35: 3}
 
@@ -85,7 +85,7 @@ PARAMS: dict[str, Callable[[RandomStream, int], object]] = {
     "max_requests": lambda draws, _: draws.between(4, 20),
 }
 #: How likely at least those are whose absence hides the most.
-LEAST_SHARES = {"durability": 0.15, "anti_entropy_interval": 0.15}
+LEAST_SHARES = {"durability": 0.3, "anti_entropy_interval": 0.15}
 #: Those that mean something only where writes are acknowledged from memory, each likely there.
 BUFFERED: dict[str, Callable[[RandomStream], object]] = {
     "buffer_interval": lambda draws: draws.magnitude(0.02, 2),

@@ -4,7 +4,9 @@ sense."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,10 @@ def topology_of(values: Mapping[str, Any]) -> Topology:
     return built
 
 
+#: A swarm reads the same few values again and again, and YAML takes 50 us a number.
+_loaded = lru_cache(maxsize=1024)(yaml.safe_load)
+
+
 def _param(given: str) -> tuple[str, Any]:
     """NAME=VALUE, the value as YAML has it."""
     name, equals, text = given.partition("=")
@@ -104,7 +110,7 @@ def _param(given: str) -> tuple[str, Any]:
         )
     one_of("--param", name, _PARAMS)
     try:
-        return name, yaml.safe_load(text)
+        return name, deepcopy(_loaded(text))
     except yaml.YAMLError as malformed:
         raise UsageError(f"--param: {name}: {' '.join(str(malformed).split())}") from malformed
     except RecursionError:

@@ -11,6 +11,8 @@ from dynamesis.harness.worlds.simulated.loop import VirtualLoop
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _decode = msgspec.json.Decoder().decode
+#: what comes out of JSON as it went in, in a list too
+_EXACT = frozenset((str, int, bool, type(None)))
 
 
 class SimulatedLog:
@@ -53,8 +55,13 @@ class SimulatedLog:
         line = {"time": wall / 1e9, "mono": round(now * 1e9), "node": self._node, "event": name}
         nested = False
         for key, value in fields.items():
-            if type(value) in PLAIN:
+            kind = type(value)
+            if kind in PLAIN:
                 line[key] = value
+            elif kind is bytes:
+                line[key] = value.decode("utf-8", "backslashreplace")
+            elif kind is list and _EXACT.issuperset(map(type, value)):
+                line[key] = value[:]
             else:
                 line[key], nested = printable(value), True
         # what JSON has as it is needs no way through it: most lines

@@ -41,7 +41,7 @@ logging.getLogger("dynamesis").addHandler(logging.NullHandler())
 #: when the garbage collector looks while a test runs: seldom, since little of it is cycles
 _COLLECT = (200_000, 20, 20)
 #: s between two looks whether the cluster is quiet: they are a good part of what a small test costs
-_INTERVAL = 0.25
+_INTERVAL = 0.15
 
 
 @dataclass(frozen=True)

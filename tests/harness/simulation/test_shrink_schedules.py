@@ -28,7 +28,8 @@ def _drawn() -> SimulatedSchedule:
     drawn = next(
         each
         for each in (draw(seed, wanted) for seed in range(1000))
-        if each.fault_count >= 3 and (each.spec.nodes or 0) > 4 and each.spec.param
+        if each.fault_count >= 3 and each.spec.param
+        if (each.spec.nodes or 0) > max(4, each.spec.n or 0)
     )
     return replace(drawn, operations=_operations(80, drawn.spec.concurrency))
 
