@@ -22,7 +22,7 @@ from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
 from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
-from dynamesis.workloads.check_helpers import WriteOp, final_merges, own_check, writes
+from dynamesis.workloads.check_helpers import WriteOp, final_merges, owed_writes, own_check
 from dynamesis.workloads.script.script import Script
 
 Elements = tuple[int, ...]
@@ -139,7 +139,7 @@ def check_append(run: Run) -> CheckerResult:
     history = run.history
     elle = check_list_append(as_transactions(history), ("serializable",))
     appends: dict[str, list[WriteOp]] = {}
-    for write in writes(history):
+    for write in owed_writes(run):
         appends.setdefault(write.key, []).append(write)
     lost: list[Anomaly] = []
     for key, final in final_merges(run).items():

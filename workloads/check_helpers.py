@@ -8,10 +8,11 @@ stricter than that, and easier to believe.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.dynamo.forgotten import may_be_forgotten
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
@@ -47,6 +48,16 @@ def writes(history: History) -> Iterator[WriteOp]:
         ended = _ENDS.get(int(history.kind[end]), "info") if end >= 0 else "info"
         key = history.keys[history.key_of[row]]
         yield WriteOp(row, int(history.process[row]), key, history.value_of(row), ended)
+
+
+def owed_writes(run: Run) -> Iterator[WriteOp]:
+    """Every put, as `writes`. One that was acknowledged, and that every node which certainly had it
+    may have forgotten since, ended in "info": no store can do better (checkers.dynamo.forgotten).
+    """
+    order = run.order
+    forgotten = frozenset(order.written[run.once(may_be_forgotten)].tolist())
+    for write in writes(run.history):
+        yield replace(write, end="info") if write.row in forgotten else write
 
 
 def final_merges(run: Run) -> dict[str, Final]:

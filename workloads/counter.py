@@ -19,7 +19,7 @@ from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.harness.generators.distributions import Weighted
 from dynamesis.workloads.base import DISTRIBUTION, REQUEST_OPTIONS, Load, Option, Workload
-from dynamesis.workloads.check_helpers import final_merges, own_check, writes
+from dynamesis.workloads.check_helpers import final_merges, owed_writes, own_check
 from dynamesis.workloads.script.script import Script
 
 #: How much a process has added, and taken away.
@@ -105,10 +105,9 @@ def _script(load: Load) -> Script:
 @own_check
 def check_counter(run: Run) -> CheckerResult:
     """Compare, key by key and process by process, the final merge with what was done."""
-    history = run.history
     acked: dict[str, dict[str, tuple[int, Entry]]] = {}
     tried: dict[str, dict[str, set[Entry]]] = {}
-    for write in writes(history):
+    for write in owed_writes(run):
         mine = entries(write.value).get(str(write.process))
         if mine is None or write.end == "fail":
             continue

@@ -13,7 +13,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 from dynamesis.harness.generators import Rng
 from dynamesis.workloads.base import DISTRIBUTION, Load, Option, Workload
-from dynamesis.workloads.check_helpers import final_merges, own_check, writes
+from dynamesis.workloads.check_helpers import final_merges, owed_writes, own_check
 from dynamesis.workloads.script.modification import (
     Modification,
     Modify,
@@ -50,11 +50,10 @@ def _script(load: Load) -> Script:
 @own_check
 def check_set(run: Run) -> CheckerResult:
     """Every element that was added to a key must be in the merge of its final reads."""
-    history = run.history
     finals = final_merges(run)
     merged = {key: {e for v in final.values for e in elements(v)} for key, final in finals.items()}
     found: list[Anomaly] = []
-    for write in writes(history):
+    for write in owed_writes(run):
         added = write.value.get("add") if isinstance(write.value, dict) else None
         if write.end != "ok" or write.key not in finals or added in merged[write.key]:
             continue

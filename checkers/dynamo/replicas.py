@@ -92,6 +92,7 @@ def _outstanding(waiting: Any) -> str:
         "exchanges": "anti-entropy came to no end between",
         "idle": "none has ended between",
         "hints": "hints were still held by",
+        "unsaved": "rows were not stored yet at",
         "hints_for": "hints were for",
         "suspects": "peers were suspected by",
         "versions": "the versions of the membership that they knew were",

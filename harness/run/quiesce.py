@@ -5,6 +5,8 @@ Anti-entropy proves agreement only for what already lies on the primaries, and h
 still bring more. So the count of clean exchanges begins anew whenever a hint or a
 transfer is seen, or a node does not answer: from the last such moment, every pair of
 replicas must finish two consecutive exchanges that found nothing to repair.
+What a node has changed and not stored is under way too: where that fails, a hint that was deleted
+is back.
 
 A node that makes its hash trees anew as the wait begins has to end that. Where it does so again and
 again, on schedule, the trees that it has serve meanwhile, and nothing is outstanding: what
@@ -176,6 +178,8 @@ def _moving(statuses: Statuses) -> JsonObject:
         found["treeless"] = without
     if hints := {node: status.hints for node, status in known.items() if status.hints}:
         found["hints"] = hints
+    if unsaved := {node: status.unsaved for node, status in known.items() if status.unsaved}:
+        found["unsaved"] = unsaved
     if moves := {node: status.transfers for node, status in known.items() if status.transfers}:
         found["transfers"] = moves
     return found

@@ -129,6 +129,7 @@ class NodeStatus(NodeReport, frozen=True, kw_only=True):
     """What a node reports of itself.
 
     hints: how many it keeps for others; hints_for: how many for each of them
+    unsaved: how many rows it has changed in memory that its disk does not have yet
     transfers: how many partitions are on the move; moving: some of them
     objects: how many records it has; damaged: how many of its rows could not be read
     read_repairs: how many replicas its reads have repaired; None: it does not count them
@@ -139,6 +140,7 @@ class NodeStatus(NodeReport, frozen=True, kw_only=True):
 
     node: str = ""
     hints: int = 0
+    unsaved: int = 0
     hints_for: Mapping[str, int] | None = None
     transfers: int = 0
     moving: tuple[MoveView, ...] = ()

@@ -115,7 +115,8 @@ def _draw(
     ):
         raise Impossible("too few nodes may be left for the weights of the others")
     hasty = any(param.startswith(HASTY) for param in spec.param)
-    tweaks = draw_tweaks(draws, hasty, strategy.world)
+    alone = "durability=each" in spec.param
+    tweaks = draw_tweaks(draws, hasty, strategy.world, synced_alone=alone)
     return SimulatedSchedule.planned(
         replace(spec, nemesis=None, bug=wanted.bug), options, faults, tweaks
     )

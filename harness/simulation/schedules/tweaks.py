@@ -21,6 +21,9 @@ TWEAKS = tuple(Tweaks.__dataclass_fields__)
 #: s; least and most that a message, and a batch of a disk, takes
 _LATENCIES = ((0.0002, 0.002), (0.0001, 0.02), (0.001, 0.1), (0.02, 0.03))
 _FSYNCS = ((0.0001, 0.001), (0.001, 0.02), (0.01, 0.15))
+#: of these the first so many where each write is synced alone: by the last, some hundred keys to
+#: be repaired would take minutes
+_ALONE = 2
 #: how likely each of these differs from the default
 _SPEED, _POINTS, _PRIORITIES = 0.4, 0.3, 0.15
 #: how often priorities change
@@ -31,9 +34,12 @@ _POINT, _OFTEN = 0.15, (0.005, 0.2)
 _SELDOM = {"meta-late": (0.05, 0.8), "hints-late": (0.02, 0.5), "reap-held": (0.02, 0.5)}
 
 
-def draw_tweaks(draws: RandomStream, hasty: bool, world: World) -> JsonObject:
+def draw_tweaks(
+    draws: RandomStream, hasty: bool, world: World, *, synced_alone: bool = False
+) -> JsonObject:
     """Fields of Tweaks that are not the default. `hasty`: nodes do not wait long for each other, so
-    that the network and the disks are as fast as always."""
+    that the network and the disks are as fast as always; `synced_alone`: each write waits for a
+    sync of its own."""
     given: JsonObject = {}
     if hasty or world == "steady":
         return given
@@ -42,7 +48,7 @@ def draw_tweaks(draws: RandomStream, hasty: bool, world: World) -> JsonObject:
     if draws.chance(_SPEED):
         given["latency"] = list(draws.choice(_LATENCIES))
     if draws.chance(_SPEED):
-        given["fsync"] = list(draws.choice(_FSYNCS))
+        given["fsync"] = list(draws.choice(_FSYNCS[:_ALONE] if synced_alone else _FSYNCS))
     if draws.chance(_POINTS):
         named = draws.some(tuple(POINTS), _POINT)
         given["points"] = {name: draws.magnitude(*_SELDOM.get(name, _OFTEN)) for name in named}
