@@ -28,6 +28,8 @@ from dynamesis.harness.targets.target import Command, Target
 #: s between two tries, and that closing a client may take
 _AGAIN = 0.2
 _CLOSE = 2.0
+#: clients that are made at least: each thread needs its own
+_CLIENTS = 2
 #: what no state of a store makes right; and what one may raise that has not formed yet, where an
 #: answer lacks something, but hardly for so many seconds
 _NEVER_RIGHT = (NameError, NotImplementedError, ImportError, SystemExit)
@@ -73,12 +75,12 @@ def _wrong_command(command: Command) -> str | None:
 
 
 async def form(target: Target, site: Site, busy: Callable[[], float]) -> None:
-    """Prepare the store, and see that a client of each node can be opened. Raises TargetMistake;
-    RuntimeError where it has not come about within `boot_limit` s, `busy` times as long on a
-    busy machine."""
+    """Prepare the store, and see that a client of each node can be opened, and more than one.
+    Raises TargetMistake; RuntimeError where it has not come about within `boot_limit` s, `busy`
+    times as long on a busy machine."""
     await _until_done(target, "prepare", lambda: target.prepare(site), busy)
     made: list[object] = []
-    for number in range(len(site.nodes)):
+    for number in range(max(_CLIENTS, len(site.nodes))):
         await _until_done(target, "client", lambda n=number: _opened(target, site, n, made), busy)  # type: ignore[misc]
 
 

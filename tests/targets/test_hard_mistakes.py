@@ -96,7 +96,7 @@ def test_a_client_for_all_threads_together(
 ) -> None:
     body = "class Mine(Kv):\n    one = KvClient()\n    def client(self, site): return self.one\n"
     complaint = "client returned the same KvClient twice; it must make a new one for each thread"
-    assert complaint in refused(tmp_path, capsys, body, more=())
+    assert complaint in refused(tmp_path, capsys, body)
 
 
 @pytest.mark.parametrize(
