@@ -7,7 +7,8 @@ what it had replaced may be back. No store can do better; so neither is held aga
 
 The answer to a write shows how many nodes had it (`worth`: replicas) and which one stamped it
 (`coordinator`); without that it is as many as the write needed. It may have been forgotten where
-at least so many nodes forgot after it was begun, the one that stamped it among them. An
+at least so many nodes forgot after it was begun, the one that stamped it among them, unless that
+had it as a hint (`fallbacks`) or the membership changed: then its copy goes to another node. An
 acknowledgement of two copies survives one node. That the other copies are made soon after
 the answer is not considered: nothing in the history shows when.
 """
@@ -40,6 +41,7 @@ def may_be_forgotten(run: Run) -> Bools:
     if not forgotten:
         return found
     needs = Needs(c.history, test) if _has_needs(test) else None
+    moved = any(each.family == "membership" for each in run.timeline.faults if not each.skipped)
     rows = [row for _, row in forgotten]
     #: by place in `rows`: the nodes that forgot then or later
     since: list[frozenset[str]] = [frozenset()]
@@ -51,7 +53,7 @@ def may_be_forgotten(run: Run) -> Bools:
     for version, place in zip(early.tolist(), places.tolist(), strict=True):
         nodes = since[place]
         copies, coordinator = _copies(c, version, needs)
-        found[version] = len(nodes) >= copies and coordinator in (None, *nodes)
+        found[version] = len(nodes) >= copies and (moved or coordinator in (None, *nodes))
     return found
 
 
@@ -60,7 +62,7 @@ def _has_needs(test: Mapping[str, Any]) -> bool:
 
 
 def _copies(c: Causality, version: int, needs: Needs | None) -> tuple[int, str | None]:
-    """On how many nodes a version certainly was, and on which, as far as that is known."""
+    """On how many nodes a version certainly was, and on which it stays, as far as that is known."""
     if c.outcome[version] != OK:
         return 1, None
     ended = int(c.ended[version])
@@ -68,7 +70,8 @@ def _copies(c: Causality, version: int, needs: Needs | None) -> tuple[int, str |
     replicas, coordinator = worth.get("replicas"), worth.get("coordinator")
     if not isinstance(replicas, int):
         replicas = 1 if needs is None else needs.at(ended).answers
-    return max(1, replicas), coordinator if isinstance(coordinator, str) else None
+    stays = isinstance(coordinator, str) and not worth.get("fallbacks")
+    return max(1, replicas), coordinator if stays else None
 
 
 def _forgotten(

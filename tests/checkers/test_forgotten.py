@@ -29,6 +29,9 @@ LOST = {"lost-write": 1}
         (worth(1), WIPED, {}),
         (worth(2), WIPED, LOST),
         (worth(1, "n2"), WIPED, LOST),
+        ({"worth": {**worth(1, "n2")["worth"], "fallbacks": 1}}, WIPED, {}),  # handed off
+        ({"worth": {**worth(2, "n2")["worth"], "fallbacks": 1}}, WIPED, LOST),
+        (worth(1, "n2"), [*fault(2, "membership", 3, 4, joins=["n4"]), *WIPED], {}),  # moved
         ({"worth": {"replicas": 1}}, WIPED, {}),
         ({}, WIPED, LOST),  # w is 2 in this test
         (worth(1), [], LOST),

@@ -113,6 +113,17 @@ faults:
 - {start: 0.08, stop: 0.105, member: wipe.one, nodes: [n1]}
 """
 
+# The only copy is a hint. It is handed off to a node whose disk is then replaced by an older copy.
+HANDED_TO_AN_OLD_DISK = """
+test: {world: simulated, workload: crowded, seed: 2004074, nodes: 3, n: 2,
+  param: ['weights={n2: 2}'], time_limit: 0.4, concurrency: 1}
+operations:
+- {at: 0.1, client: 0, put: k0.640, id: '6.2', value: 38, options: {n: 1, dw: 1}, basis: null}
+faults:
+- {start: 0.043, stop: 0.089, member: wipe.old-disk, nodes: [n2], disk: copied}
+- {start: 0.26, member: wipe.old-disk, nodes: [n2], disk: restored}
+"""
+
 # A hint was deleted, which could not be stored: it is back when the cluster has been quiet.
 HINT_BACK = """
 test: {world: simulated, workload: set, seed: 40077, nodes: 5, w: 3,
@@ -150,6 +161,7 @@ faults:
         SLOW_NETWORK,
         NEWCOMERS_ALONE,
         ONLY_COPY_WIPED,
+        HANDED_TO_AN_OLD_DISK,
         HINT_BACK,
     ],
 )
