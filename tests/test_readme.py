@@ -24,7 +24,7 @@ def test_the_two_commands_are_one_line_each_and_come_first() -> None:
     lines = [line for line in blocks("sh")[0].splitlines() if line and not line.startswith("#")]
     run, test = lines
     assert run.startswith("python3 -m venv .venv && .venv/bin/pip install -q -e . && .venv/bin/dyn")
-    assert test.endswith("&& .venv/bin/pytest -n 8")
+    assert test.endswith("&& .venv/bin/pytest -n 6")
     # .ci/run takes the first line with it as the command of the tests
     assert next(line for line in README.splitlines() if ".venv/bin/pytest" in line) == test
 

@@ -19,7 +19,7 @@ from dynamesis.checkers.models.models import ModelOptions
 from dynamesis.harness.check.evaluate import ModelChoice, judge_history, locate, read, stored_test
 from dynamesis.harness.check.export import WRITERS, export, target_of
 from dynamesis.harness.report.junit import Judged, junit_of_all
-from dynamesis.harness.report.page import render, stored_logs
+from dynamesis.harness.report.stored_logs import stored_logs
 from dynamesis.harness.report.summary import left_out, print_results, word
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.text.console import LineConsole
@@ -122,6 +122,8 @@ def _check(path: Path, request: Request, report: Callable[[Judged], None]) -> No
     named = {"name": str(path), **test}
     report((named, results))
     if request.report is not None:
+        from dynamesis.harness.report.page import render  # a tenth of a second, for the page alone
+
         logs = stored_logs(folder, test) if folder else None
         drawn = render(file, Run(history, test), logs, named, results)
         write_file("--report", request.report, drawn)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dynamesis.checkers.graph.run import Run
 from dynamesis.harness.check.evaluate import judge_history, locate, read, stored_test
-from dynamesis.harness.report.page import pictures, stored_logs
+from dynamesis.harness.report.page import pictures
 from dynamesis.harness.report.perfetto import trace
+from dynamesis.harness.report.stored_logs import stored_logs
 from dynamesis.harness.report.summary import described
 from dynamesis.harness.results.results import Folder
 from dynamesis.harness.usage.exits import UsageError

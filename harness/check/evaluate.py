@@ -26,7 +26,6 @@ from dynamesis.cluster.plugins.objects import is_file_name
 from dynamesis.harness.check.outside_model import judge_by, outside_model
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.nodelog import all_events, nodes_of
-from dynamesis.harness.report.page import page
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.parts import StillRuns, merge
 from dynamesis.harness.results.results import (
@@ -292,6 +291,8 @@ def save(folder: Folder, results: Mapping[str, Any], also: Path | None = None) -
     folder.save(JUNIT, xml)
     if also is not None:
         write_whole(also, xml)
+    from dynamesis.harness.report.page import page  # a tenth of a second, for the page alone
+
     try:
         folder.save(REPORT, page(folder))
     except OSError:

@@ -9,7 +9,6 @@ What comes from a history is data: it reaches the page escaped by the template, 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +21,6 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import HistoryError, read_history
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.harness.report.lines import Cited, cited_line, held_lines, read_lines
-from dynamesis.harness.report.nodelog import events, nodes_of
 from dynamesis.harness.report.pictures.charts import convergence_chart, staleness_chart
 from dynamesis.harness.report.pictures.gallery import DRAWN, Gallery, Picture, files
 from dynamesis.harness.report.pictures.instants import clock
@@ -31,6 +29,7 @@ from dynamesis.harness.report.plots.facts import facts
 from dynamesis.harness.report.plots.series_pictures import plot_pictures
 from dynamesis.harness.report.situations import by_reach
 from dynamesis.harness.report.spoken import lead
+from dynamesis.harness.report.stored_logs import stored_logs
 from dynamesis.harness.report.story import grounds, missed, operations, sentence
 from dynamesis.harness.report.summary import described, evidence, printable, reasons, word
 from dynamesis.harness.report.words import brief, clip, counted, facts_of, moment
@@ -38,13 +37,9 @@ from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import HISTORY, MESSAGES, RESULTS, TEST, Folder
 from markupsafe import Markup
 
-log = logging.getLogger(__name__)
-
 #: Anomalies of one name that are shown unfolded, and described at all: of many names each is met
 #: soon, and the first of a name is what one reads.
 _SHOWN, _DESCRIBED = 1, 30
-#: Bytes of node logs beyond which they are not read for the page.
-_LOGS = 256 << 20
 _OUTCOMES = {
     "ok": "ok", "fail": "failed for certain", "info": "outcome unknown", "open": "never ended",
 }  # fmt: skip
@@ -200,18 +195,6 @@ def _run(folder: Folder, test: Mapping[str, Any]) -> tuple[Run | None, str]:
         return Run(read_history(folder / HISTORY), test), ""
     except (HistoryError, OSError) as unread:
         return None, f"The history cannot be drawn: {unread}."
-
-
-def stored_logs(folder: Folder, test: Mapping[str, Any]) -> Logs | None:
-    """The event logs of a test's nodes; None where there are none, or too much to draw."""
-    found = nodes_of(folder.path)
-    try:
-        if not found or sum(path.stat().st_size for path in found.values()) > _LOGS:
-            return None
-        return Logs.of(events(found), test.get("began"))
-    except OSError:
-        log.exception("the nodes' logs cannot be read")
-        return None
 
 
 def _by_name(

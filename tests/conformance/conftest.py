@@ -1,13 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from echo_world import IMPLEMENTATIONS, OpenWorld, build_world
+from echo_world import IMPLEMENTATIONS, Stage, build_world
 
 
-@pytest.fixture(params=IMPLEMENTATIONS)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> OpenWorld:
-    """Opens a world whose links are of one implementation after the other."""
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
+def stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    """Opens worlds whose links are of one implementation after the other."""
     make = IMPLEMENTATIONS[request.param]
-    return lambda: build_world(make, tmp_path)
+    made = Stage(lambda: build_world(make, tmp_path_factory.mktemp("world")))
+    yield made
+    made.end()

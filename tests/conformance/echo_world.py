@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +54,15 @@ class Echo:
         finally:
             self._open.discard(writer)
             writer.close()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._open
+
+    def forget(self) -> None:
+        """What came is as if it had not."""
+        self.received.clear()
+        self.connections = self.ends = 0
 
     async def close(self) -> None:
         assert self._server is not None
@@ -140,6 +149,20 @@ class World:
             return True
         return False
 
+    async def renew(self) -> None:
+        """As when it was new, for another scenario: no fault, no connection, nothing received. For
+        scenarios that add no node, and whose connections have all reached theirs."""
+        await self.links.heal()
+        for peer in self._peers:
+            peer.close()
+        self._peers.clear()
+        async with asyncio.timeout(100):
+            while not all(node.is_idle for node in self.nodes.values()):
+                await asyncio.sleep(0.005)
+        for node in self.nodes.values():
+            node.forget()
+        self.incidents.clear()
+
     async def close(self) -> None:
         for peer in self._peers:
             peer.close()
@@ -182,3 +205,44 @@ async def build_world(make: MakeLinks, folder: Path) -> AsyncIterator[World]:
 
 
 OpenWorld = Callable[[], AbstractAsyncContextManager[World]]
+Scenario = Callable[[World], Awaitable[None]]
+
+
+class Stage:
+    """Runs scenarios in worlds whose links are of one implementation."""
+
+    def __init__(self, open_world: OpenWorld) -> None:
+        self._open_world = open_world
+        self._runner = asyncio.Runner()
+        self._shared: tuple[AbstractAsyncContextManager[World], World] | None = None
+
+    def run(self, scenario: Scenario) -> None:
+        """In a world that many scenarios share, which is as new for each."""
+        if self._shared is None:
+            opened = self._open_world()
+            self._shared = opened, self._runner.run(opened.__aenter__())
+        world = self._shared[1]
+        try:
+            self._runner.run(scenario(world))
+            self._runner.run(world.renew())
+        except BaseException:
+            self._close()  # what is left of it is not for another scenario
+            raise
+
+    def run_alone(self, scenario: Scenario) -> None:
+        """In a world of its own: for what leaves connections under way, or changes the world."""
+
+        async def whole() -> None:
+            async with self._open_world() as world:
+                await scenario(world)
+
+        self._runner.run(whole())
+
+    def _close(self) -> None:
+        opened, self._shared = self._shared, None
+        if opened is not None:
+            self._runner.run(opened[0].__aexit__(None, None, None))
+
+    def end(self) -> None:
+        self._close()
+        self._runner.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -20,17 +20,9 @@ from dynamesis.harness.links.faults import (
     Slicer,
     make_fault,
 )
-from echo_world import NODES, OpenWorld, Peer, World
+from echo_world import NODES, Peer, Stage, World
 
 pytestmark = pytest.mark.cluster
-
-
-def run(world: OpenWorld, scenario: Callable[[World], Awaitable[None]]) -> None:
-    async def whole() -> None:
-        async with world() as open_world:
-            await scenario(open_world)
-
-    asyncio.run(whole())
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
@@ -40,17 +32,17 @@ async def until(condition: Callable[[], bool], what: str) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_every_route_carries_both_ways(world: OpenWorld) -> None:
+def test_every_route_carries_both_ways(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         for source in ("client", *NODES):
             for dest in NODES:
                 if source != dest:
                     await w.works(source, dest)
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_refused_ends_what_is_open_and_refuses_the_rest(world: OpenWorld) -> None:
+def test_refused_ends_what_is_open_and_refuses_the_rest(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         open_before = await w.dial("n1", "n2")
         await open_before.hello()
@@ -60,20 +52,20 @@ def test_refused_ends_what_is_open_and_refuses_the_rest(world: OpenWorld) -> Non
         await w.links.heal()
         await w.works("n1", "n2")
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_a_fault_stays_on_its_own_route(world: OpenWorld) -> None:
+def test_a_fault_stays_on_its_own_route(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": RefusedLink(), "n1-n3": BlackHole()})
         await w.works("n2", "n1")
         await w.works("client", "n2")
         await w.works("n2", "n3")
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_black_hole_accepts_and_keeps_silent(world: OpenWorld) -> None:
+def test_black_hole_accepts_and_keeps_silent(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": BlackHole()})
         peer = await w.dial("n1", "n2")
@@ -85,10 +77,10 @@ def test_black_hole_accepts_and_keeps_silent(world: OpenWorld) -> None:
         assert w.nodes["n2"].received == b"", "what fell into the hole came out of it"
         await w.works("n1", "n2")
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_black_hole_hides_the_end_of_a_connection(world: OpenWorld) -> None:
+def test_black_hole_hides_the_end_of_a_connection(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": BlackHole()})
         peer = await w.dial("n1", "n2")
@@ -97,10 +89,10 @@ def test_black_hole_hides_the_end_of_a_connection(world: OpenWorld) -> None:
         await asyncio.sleep(0.2)
         assert w.nodes["n2"].ends == 0
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_one_way_upstream_answers_but_does_not_get_through(world: OpenWorld) -> None:
+def test_one_way_upstream_answers_but_does_not_get_through(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": BlackHole("upstream")})
         peer = await w.dial("n1", "n2")
@@ -109,10 +101,10 @@ def test_one_way_upstream_answers_but_does_not_get_through(world: OpenWorld) -> 
         assert await peer.is_silent()
         assert w.nodes["n2"].received == b""
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_one_way_downstream_gets_through_but_gets_nothing_back(world: OpenWorld) -> None:
+def test_one_way_downstream_gets_through_but_gets_nothing_back(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": BlackHole("downstream")})
         peer = await w.dial("n1", "n2")
@@ -120,10 +112,10 @@ def test_one_way_downstream_gets_through_but_gets_nothing_back(world: OpenWorld)
         await until(lambda: w.nodes["n2"].received == b"first", "n2 received the request")
         assert await peer.is_silent()
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_reset_upstream_executes_nothing(world: OpenWorld) -> None:
+def test_reset_upstream_executes_nothing(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": Reset("upstream")})
         peer = await w.dial("n1", "n2")
@@ -133,10 +125,10 @@ def test_reset_upstream_executes_nothing(world: OpenWorld) -> None:
             await peer.read(4)
         assert w.nodes["n2"].received == b""
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_slow_delays_each_way(world: OpenWorld) -> None:
+def test_slow_delays_each_way(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": Latency(latency_ms=150, jitter_ms=20)})
         peer = await w.dial("n1", "n2")
@@ -146,10 +138,10 @@ def test_slow_delays_each_way(world: OpenWorld) -> None:
         assert await peer.read(1) == b"a"
         assert time.monotonic() - began >= 0.24
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_slow_keeps_the_order(world: OpenWorld) -> None:
+def test_slow_keeps_the_order(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": Latency(latency_ms=20, jitter_ms=20)})
         peer = await w.dial("n1", "n2")
@@ -160,10 +152,10 @@ def test_slow_keeps_the_order(world: OpenWorld) -> None:
             await asyncio.sleep(0.002)
         assert await peer.read(len(sent)) == sent
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_narrow_takes_its_time(world: OpenWorld) -> None:
+def test_narrow_takes_its_time(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": Bandwidth(rate_kbps=20, direction="upstream")})
         peer = await w.dial("n1", "n2")
@@ -173,10 +165,10 @@ def test_narrow_takes_its_time(world: OpenWorld) -> None:
         await peer.read(10_000)
         assert time.monotonic() - began >= 0.35
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_torn_frames_arrive_whole_in_the_end(world: OpenWorld) -> None:
+def test_torn_frames_arrive_whole_in_the_end(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": Slicer(piece_bytes=16, vary_bytes=8)})
         peer = await w.dial("n1", "n2")
@@ -185,10 +177,10 @@ def test_torn_frames_arrive_whole_in_the_end(world: OpenWorld) -> None:
         peer.write(frame)
         assert await peer.read(len(frame)) == frame
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_cut_off_ends_in_the_middle_of_a_frame(world: OpenWorld) -> None:
+def test_cut_off_ends_in_the_middle_of_a_frame(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": LimitData(after_bytes=1000)})
         peer = await w.dial("n1", "n2")
@@ -197,20 +189,20 @@ def test_cut_off_ends_in_the_middle_of_a_frame(world: OpenWorld) -> None:
         await peer.ended()
         assert len(w.nodes["n2"].received) == 1000
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_a_new_fault_replaces_the_old_one(world: OpenWorld) -> None:
+def test_a_new_fault_replaces_the_old_one(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": RefusedLink(), "n1-n3": RefusedLink()})
         await w.links.apply({"n1-n2": Latency(latency_ms=5)})
         await w.works("n1", "n2")
         assert await w.refused("n1", "n3")
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_heal_is_for_the_named_routes_only_and_may_be_repeated(world: OpenWorld) -> None:
+def test_heal_is_for_the_named_routes_only_and_may_be_repeated(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": RefusedLink(), "n1-n3": RefusedLink()})
         await w.links.heal(["n1-n2"])
@@ -220,7 +212,7 @@ def test_heal_is_for_the_named_routes_only_and_may_be_repeated(world: OpenWorld)
         await w.links.heal()
         await w.works("n1", "n3")
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -233,18 +225,18 @@ def test_heal_is_for_the_named_routes_only_and_may_be_repeated(world: OpenWorld)
     ],
 )
 def test_what_makes_no_sense_is_refused_and_nothing_is_touched(
-    world: OpenWorld, faults: dict[str, RefusedLink], complaint: str
+    stage: Stage, faults: dict[str, RefusedLink], complaint: str
 ) -> None:
     async def scenario(w: World) -> None:
         with pytest.raises(FaultError, match=complaint):
             await w.links.apply(faults)
         await w.works("n2", "n1")
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_it_can_do_what_it_claims_and_refuses_the_rest(world: OpenWorld, kind: str) -> None:
+def test_it_can_do_what_it_claims_and_refuses_the_rest(stage: Stage, kind: str) -> None:
     async def scenario(w: World) -> None:
         if kind in w.links.kinds:
             await w.links.apply({"n1-n2": make_fault(kind)})
@@ -255,12 +247,12 @@ def test_it_can_do_what_it_claims_and_refuses_the_rest(world: OpenWorld, kind: s
         await w.works("n2", "n1")
         await w.works("n1", "n2")
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
 @pytest.mark.parametrize("fault", [RefusedLink(), BlackHole()])
 def test_once_a_cut_is_made_nothing_gets_through_not_even_what_was_just_dialling(
-    world: OpenWorld, fault: RefusedLink | BlackHole
+    stage: Stage, fault: RefusedLink | BlackHole
 ) -> None:
     async def try_through(w: World) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -285,10 +277,10 @@ def test_once_a_cut_is_made_nothing_gets_through_not_even_what_was_just_dialling
             dialled.clear()
             await w.links.heal()
 
-    run(world, scenario)
+    stage.run_alone(scenario)
 
 
-def test_a_large_transfer_is_unharmed(world: OpenWorld) -> None:
+def test_a_large_transfer_is_unharmed(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         peer = await w.dial("client", "n1")
         await peer.hello()
@@ -296,10 +288,10 @@ def test_a_large_transfer_is_unharmed(world: OpenWorld) -> None:
         peer.write(data)
         assert await peer.read(len(data)) == data
 
-    run(world, scenario)
+    stage.run(scenario)
 
 
-def test_routes_of_a_newcomer_are_added_and_the_others_left_alone(world: OpenWorld) -> None:
+def test_routes_of_a_newcomer_are_added_and_the_others_left_alone(stage: Stage) -> None:
     async def scenario(w: World) -> None:
         await w.links.apply({"n1-n2": RefusedLink()})
         open_before = await w.dial("n2", "n3")
@@ -319,10 +311,10 @@ def test_routes_of_a_newcomer_are_added_and_the_others_left_alone(world: OpenWor
         await w.works("n1", "n4")
         await w.works("n4", "n1")
 
-    run(world, scenario)
+    stage.run_alone(scenario)
 
 
-def test_faults_come_and_go_under_load(world: OpenWorld) -> None:
+def test_faults_come_and_go_under_load(stage: Stage) -> None:
     """Pipelined frames while faults change: what deadlocked a server whose live toxics
     were edited."""
 
@@ -350,4 +342,4 @@ def test_faults_come_and_go_under_load(world: OpenWorld) -> None:
         assert w.incidents == []
         await w.works("n1", "n2")
 
-    run(world, scenario)
+    stage.run_alone(scenario)

@@ -15,9 +15,9 @@ from tests.enough import run_enough
 SPREAD = Path(__file__).with_name("spread.py")
 
 
-def run(tmp_path: Path, name: str) -> dynamesis.TestResult:
+def run(tmp_path: Path, name: str, seconds: int = 5) -> dynamesis.TestResult:
     return run_enough(
-        tmp_path, 5, target=f"{SPREAD}:{name}", nemesis="cut.one", links="embedded", seed=3
+        tmp_path, seconds, target=f"{SPREAD}:{name}", nemesis="cut.one", links="embedded", seed=3
     )
 
 
@@ -54,6 +54,6 @@ def test_replicas_that_never_agree_are_a_divergence(tmp_path: Path) -> None:
 @pytest.mark.cluster
 @pytest.mark.usefixtures("impatient")
 def test_a_replica_that_does_not_answer_leaves_the_verdict_unknown(tmp_path: Path) -> None:
-    result = run(tmp_path, "Mute")
+    result = run(tmp_path, "Mute", 2)
     assert result.verdict is dynamesis.Verdict.UNKNOWN
     assert "final dumps did not come back (n2)" in result.explain()

@@ -128,7 +128,7 @@ async def until(condition: Callable[[], Awaitable[Any]]) -> None:
     deadline = time.monotonic() + 180
     while not await condition():
         assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
 
 
 def need(name: str, links: str | None = "pairs") -> None:

@@ -67,7 +67,7 @@ class Node:
             except (OSError, asyncio.IncompleteReadError):
                 known["failures"] += 1
                 known["up"] = False
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     async def _ask(self, address: str) -> None:
         host, port = address.split(":")
