@@ -145,6 +145,8 @@ class ClusterQuestions(ABC):
         """Whether a node is known to have a ring; `informed`: and to have had an answer from
         another member since it started, so that this is the present one."""
         status = await self.status(node)
-        membership = None if status is None else status["membership"]
-        # an older version does not report it
-        return membership is not None and (not informed or membership.get("informed", True))
+        if status is None or status["membership"] is None:
+            return False
+        return not informed or bool(
+            status.get("informed", True)
+        )  # an older version has no such key

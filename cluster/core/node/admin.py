@@ -28,15 +28,13 @@ _QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 
 class MembershipStatus(TypedDict):
-    """The membership as this node sees it. `informed`: whether another member has answered since
-    it started, so that this is not just what its disk has; `owned`: partitions by member;
-    `former`: nodes that are gone, and may still hold something. `waits_for`: the nodes that cannot
-    be reached, and that the change under way waits for, by node: why, and what to do."""
+    """The membership as this node sees it. `owned`: partitions by member; `former`: nodes that
+    are gone, and may still hold something. `waits_for`: the nodes that cannot be reached, and that
+    the change under way waits for, by node: why, and what to do."""
 
     version: int
     members: list[str]
     settled: bool
-    informed: bool
     owned: dict[str, int]
     former: list[str]
     waits_for: dict[str, str]
@@ -129,6 +127,8 @@ class Admin:
             "moving": moving[:_SHOWN],
             "membership": self._membership(),
             "waiting_for": node.bootstrap.waiting_for(),
+            # whether another member has answered since it started: else it knows its disk's ring
+            "informed": node.membership.informed,
             "same_name": node.same_name.names(),
             "requests": node.admission.requests,
             "request_bytes": node.admission.bytes,
@@ -196,7 +196,6 @@ class Admin:
             "version": layout.version,
             "members": list(layout.members),
             "settled": settled(layout),
-            "informed": self._node.membership.informed,
             "owned": {m: layout.target.count(m) for m in layout.members},
             "former": sorted(former(layout, self._node.membership.requests)),
             "waits_for": {node: _way_out(node, why) for node, why in self._stuck().items()},
