@@ -13,7 +13,8 @@ other replicas hold too nothing is lost in the end.
 
 Not judged: what a node held before it was started anew, found damaged, or took back; where the
 last writer wins, and with plain vectors, which are cut; keys with a dot of which no log names the
-write, or names two.
+write, or names two; whether a write is there of which no log has the dot. (A log that was cut off
+by a SIGKILL may lack the stamp of a write that got the dot of one which had not been stored.)
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class _Watch:
         self._states: dict[tuple[str, tuple[str, ...]], int] = {}
         #: (key, dot) -> version; None where two writes have one dot
         self._of_dot: dict[tuple[str, str], int | None] = {}
+        #: the versions of which some line has the dot
+        self._dotted: set[int] = set()
         #: key -> hash -> state
         self._of_hash: defaultdict[str, dict[str, int]] = defaultdict(dict)
         #: by line: the state that it shows, NONE where it shows none
@@ -114,6 +117,8 @@ class _Watch:
             if dot.__class__ is str:
                 key = lines.copies[copy][1]
                 version = self._written(write, key)
+                if version is not None:
+                    self._dotted.add(version)
                 if self._of_dot.setdefault((key, dot), version) != version:
                     self._of_dot[key, dot] = None
         return shown
@@ -169,7 +174,9 @@ class _Watch:
             found += [Dropped(event, each, False) for each in self._lost_by(came, after)]
         if why in _WRITES:
             version, there = self._written(lines.writes[line], key), self._named[after]
-            if version is not None and not self._replaced(version, there):
+            if version is None or version not in self._dotted:
+                return found
+            if not self._replaced(version, there):
                 found.append(Dropped(event, version, False))
         return found
 

@@ -113,6 +113,20 @@ faults:
 - {start: 0.08, stop: 0.105, member: wipe.one, nodes: [n1]}
 """
 
+# n2 named a write as one before that it had not stored. It was killed, and its log lacks that line.
+NAMED_AGAIN_WITHOUT_A_LINE = """
+test: {world: simulated, workload: blind, seed: 3001185, nodes: 3, time_limit: 0.5, concurrency: 7}
+operations:
+- {at: 0.0, client: 1, put: k0, id: '1.0', value: 1, basis: null}
+- {at: 0.1, client: 1, put: k0, id: '1.3', value: 2, basis: null}
+- {at: 0.3, client: 1, put: k0, id: '8.5', value: 3, basis: null}
+faults:
+- {start: 0.097, stop: 0.444, member: disk.power, target: primaries, key: k4, otherwise: n1,
+  kind: lost-writes, with: {seconds: 0.21}}
+- {start: 0.178, stop: 0.253, member: kill.mid-stop, nodes: [n2], signal: SIGTERM, grace_ms: 32}
+- {start: 0.316, stop: 0.407, member: kill.majority, nodes: [n2]}
+"""
+
 # The only copy is a hint. It is handed off to a node whose disk is then replaced by an older copy.
 HANDED_TO_AN_OLD_DISK = """
 test: {world: simulated, workload: crowded, seed: 2004074, nodes: 3, n: 2,
@@ -161,6 +175,7 @@ faults:
         SLOW_NETWORK,
         NEWCOMERS_ALONE,
         ONLY_COPY_WIPED,
+        NAMED_AGAIN_WITHOUT_A_LINE,
         HANDED_TO_AN_OLD_DISK,
         HINT_BACK,
     ],
