@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -331,16 +331,21 @@ async def until_quiet(
     deadline: float,
     interval: float = INTERVAL,
     exchanges: Exchanges | None = None,
+    current: Callable[[], Awaitable[RingView | None]] | None = None,
 ) -> QuiesceOutcome:
     """Wait, without load, until the cluster is quiet, or is seen never to become so, or
     `deadline` seconds of a machine that is not busy have passed in which what is handed over did
     not become less: a slow disk takes its time for much. `ring`: None where replicas have no
-    exchanges; `exchanges`: how to ask for them."""
+    exchanges; `exchanges`: how to ask for them; `current`: how to read the ring again, where `ring`
+    is that of a node which had not learned of the present one."""
     began = clock().monotonic()
     headway, pause = Headway(deadline), _pauses(interval)
     watch = Watch(set() if ring is None else replica_pairs(ring))
     while True:
         statuses = await look(observed)
+        if ring is not None and current is not None and _is_past(ring, statuses):
+            ring = await current() or ring
+            watch = Watch(replica_pairs(ring))
         waiting = watch.waiting(statuses) or (
             {} if dumps is None else await _unreadable(observed.nodes, dumps, _prompt(observed))
         )
@@ -352,6 +357,13 @@ async def until_quiet(
             return QuiesceOutcome(not waiting, seconds, outstanding, watch.hopeless)
         await _ask_for_exchanges(exchanges, statuses, _prompt(observed))
         await asyncio.sleep(next(pause))
+
+
+def _is_past(ring: RingView, statuses: Statuses) -> bool:
+    """Whether all nodes agree on a later ring than this one."""
+    known = {node: status for node, status in statuses.items() if status is not None}
+    versions = {view.version for view in _memberships(known).values()}
+    return len(versions) == 1 and ring.version is not None and max(versions) > ring.version
 
 
 def _left(waiting: JsonObject) -> int:

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -242,8 +243,9 @@ class Runner:
             compared = ring if self.parts.anti_entropy else None
             asked = store.exchanges if self.parts.anti_entropy else None
             return await until_quiet(
-                store.observed, store.dumps, compared, self._patience, self.parts.interval, asked
-            )
+                store.observed, store.dumps, compared, self._patience, self.parts.interval, asked,
+                partial(self._current, ring),
+            )  # fmt: skip
         if store.quiet is not None:
             return await until_at_rest(store.quiet, self._patience)
         if store.dumps is not None:

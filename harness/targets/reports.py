@@ -173,11 +173,13 @@ class RingView(NodeReport, frozen=True, kw_only=True):
     members: None where they are not known
     n, r, w, sloppy: how many nodes hold a key, and of how many a request needs an answer
     zones, zone_replicas: of nodes that lie in one, and how many replicas each holds at most
+    version: that of the membership that it is of (MembershipView)
     """
 
     owners: tuple[str, ...]
     n: int
     partitions: int | None = None
+    version: int | None = None
     members: tuple[str, ...] | None = None
     r: int | None = None
     w: int | None = None

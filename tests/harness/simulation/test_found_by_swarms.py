@@ -127,6 +127,19 @@ faults:
 - {start: 0.316, stop: 0.407, member: kill.majority, nodes: [n2]}
 """
 
+# n1 is put back to a disk of before two nodes joined, and the harness asks it for the ring: by that
+# of old, n1 and n4 have replicas to compare.
+RING_OF_OLD = """
+test: {world: simulated, workload: counter, seed: 3006073, nodes: 6,
+  param: [anti_entropy_interval=0.2], time_limit: 0.7, concurrency: 1}
+operations: []
+faults:
+- {start: 0.035, stop: 0.128, member: wipe.old-disk, nodes: [n1], disk: copied}
+- {start: 0.104, member: membership.two, joins: 2, leaves: 0, removes: 0,
+  among: [n6, n3, n5, n2, n4], keep: 3}
+- {start: 0.59, member: wipe.old-disk, nodes: [n1], disk: restored}
+"""
+
 # The only copy is a hint. It is handed off to a node whose disk is then replaced by an older copy.
 HANDED_TO_AN_OLD_DISK = """
 test: {world: simulated, workload: crowded, seed: 2004074, nodes: 3, n: 2,
@@ -177,6 +190,7 @@ faults:
         ONLY_COPY_WIPED,
         NAMED_AGAIN_WITHOUT_A_LINE,
         HANDED_TO_AN_OLD_DISK,
+        RING_OF_OLD,
         HINT_BACK,
     ],
 )
