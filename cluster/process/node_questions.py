@@ -147,6 +147,5 @@ class ClusterQuestions(ABC):
         status = await self.status(node)
         if status is None or status["membership"] is None:
             return False
-        return not informed or bool(
-            status.get("informed", True)
-        )  # an older version has no such key
+        # a node of an older version does not report that
+        return not informed or bool(status.get("informed", True))
