@@ -39,6 +39,16 @@ def test_two_clean_rounds_since_the_first_look() -> None:
     assert found == [{"exchanges": ["a-b"]}, {"exchanges": ["a-b"]}, {}]
 
 
+def test_what_is_not_stored_yet_is_under_way() -> None:
+    """A hint whose deletion fails is back; so the count of clean exchanges begins anew."""
+    far = status(9, 0, peer="a")
+    unsaved = NodeStatus.of({"unsaved": 2, "exchanges": {"b": {"rounds": 8, "clean": 8}}})
+    near = [status(7, 7, peer="b"), unsaved, *(status(n, n, peer="b") for n in (8, 9, 10))]
+    found = looks(*((each, far) for each in near))
+    pairs = {"exchanges": ["a-b"]}
+    assert found == [pairs, {"unsaved": {"a": 2}}, pairs, pairs, {}]
+
+
 def test_pairs_that_finish_nothing_are_distinguished() -> None:
     watch = Watch({("a", "b"), ("b", "c")})
 

@@ -151,32 +151,6 @@ faults:
 - {start: 0.26, member: wipe.old-disk, nodes: [n2], disk: restored}
 """
 
-# A hint was deleted, which could not be stored: it is back when the cluster has been quiet.
-HINT_BACK = """
-test: {world: simulated, workload: set, seed: 40077, nodes: 5, w: 3,
-  param: [durability=buffered, partitions=16], time_limit: 0.7, concurrency: 8}
-tweaks:
-  points: {hints-fail: 0.182, hints-late: 0.024, read-held: 0.006, forward-held: 0.059}
-operations:
-- {at: 0.08, client: 2, put: k0, id: '2.0', value: {add: 3, elements: [3]}, basis: null}
-- {at: 0.08, client: 3, get: k0}
-- {at: 0.14, client: 3, put: k0, id: '3.0', value: {add: 6, elements: [6]}, basis: 1}
-- {at: 0.22, client: 3, put: k0, id: '3.1', value: {add: 11, elements: [6, 11]}, basis: 2}
-- {at: 0.23, client: 5, get: k0}
-- {at: 0.23, client: 3, put: k0, id: '3.2', value: {add: 17, elements: [6, 11, 17]}, basis: 3}
-- {at: 0.24, client: 2, get: k0}
-- {at: 0.24, client: 5, put: k0, id: '5.1', value: {add: 22, elements: [3, 6, 11, 22]}, basis: 4}
-- {at: 0.52, client: 7, get: k0}
-- {at: 0.53, client: 7, put: k0, id: '7.2',
-  value: {add: 47, elements: [3, 6, 11, 12, 17, 22, 30, 47]}, basis: 8}
-- {at: 0.55, client: 4, get: k0}
-- {at: 0.55, client: 4, put: k0, id: '4.3',
-  value: {add: 31, elements: [3, 6, 11, 12, 17, 22, 30, 47, 31]}, basis: 10}
-faults:
-- {start: 0.296, stop: 0.594, member: kill.one, nodes: [n5]}
-- {start: 0.359, member: load.burst, kind: burst, with: {puts: 253}, nodes: [n2]}
-"""
-
 
 @pytest.mark.parametrize(
     "schedule",
@@ -191,7 +165,6 @@ faults:
         NAMED_AGAIN_WITHOUT_A_LINE,
         HANDED_TO_AN_OLD_DISK,
         RING_OF_OLD,
-        HINT_BACK,
     ],
 )
 def test_a_sound_node_shows_no_anomaly(schedule: str) -> None:
