@@ -62,11 +62,10 @@ class Kept:
     places: int | None = None
     stamped: set[str] = field(default_factory=set)
 
-    def others(
-        self, endings: Endings, window: Window, primaries: tuple[str, ...]
-    ) -> frozenset[str]:
-        """The nodes beyond the primaries whose processes ended then."""
-        return endings.nodes(window) - {*primaries}
+    def others(self, endings: Endings, window: Window, places: tuple[str, ...]) -> frozenset[str]:
+        """The nodes beyond its places whose processes ended then: one of them may have kept a
+        hint."""
+        return endings.nodes(window) - {*places}
 
     def excused(self, primary: str) -> bool:
         """Whether the coordinator had no healthy node left."""
@@ -291,12 +290,13 @@ def _lacking(
     c: Causality, ring: CheckedRing, version: int, known: Kept, endings: Endings, window: Window
 ) -> Iterator[str]:
     """The primaries without copy, hint and excuse. A copy may be in the lost end of the log of
-    the primary itself, a hint in that of a node that is none."""
-    primaries = ring.primaries(c.keys[version])
-    for primary in primaries[: known.places]:
+    the primary itself, a hint in that of a node that is none of its places, as a primary is where
+    the client asked for fewer."""
+    places = ring.primaries(c.keys[version])[: known.places]
+    for primary in places:
         there = primary in known.copies or primary in known.hints
         if not there and not known.excused(primary):
-            others = {primary, *known.others(endings, window, primaries)}
+            others = {primary, *known.others(endings, window, places)}
             if not endings.hide(window, others):
                 yield primary
 

@@ -152,6 +152,20 @@ faults:
 """
 
 
+# A put to three of the five primaries. The fourth keeps the hint for the third, and is killed before
+# the line about that is in its log.
+HINT_ON_A_PRIMARY = """
+test: {world: simulated, workload: register, seed: 6008751, nodes: 5, n: 5, time_limit: 0.3,
+  concurrency: 1}
+operations:
+- {at: 0.2, client: 0, put: k0, id: '30.16', value: 1097, options: {n: 3, dw: 1, direct: true},
+  basis: null}
+faults:
+- {start: 0.1, stop: 0.208, member: kill.hint-holder, nodes: [n2]}
+- {start: 0.238, member: kill.hint-holder, target: hint-holder, key: k0, otherwise: n4}
+"""
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -165,6 +179,7 @@ faults:
         NAMED_AGAIN_WITHOUT_A_LINE,
         HANDED_TO_AN_OLD_DISK,
         RING_OF_OLD,
+        HINT_ON_A_PRIMARY,
     ],
 )
 def test_a_sound_node_shows_no_anomaly(schedule: str) -> None:
