@@ -152,8 +152,8 @@ faults:
 """
 
 
-# A put to three of the five primaries. The fourth keeps the hint for the third, and is killed before
-# the line about that is in its log.
+# A put to three of the five primaries. The fourth keeps the hint for the third, and is killed
+# before the line about that is in its log.
 HINT_ON_A_PRIMARY = """
 test: {world: simulated, workload: register, seed: 6008751, nodes: 5, n: 5, time_limit: 0.3,
   concurrency: 1}
