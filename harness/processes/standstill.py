@@ -147,13 +147,14 @@ class StandstillGuard:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
         """ctrl-C. The work may catch this to end in order: it has little time for that."""
-        if not self.interrupted:
-            self._seen(frame)
+        self._seen(frame)
         self.interrupted = True
         self.hurry()
         raise KeyboardInterrupt
 
     def _seen(self, frame: FrameType | None) -> None:
+        if self.interrupted and self.place:
+            return  # where it was when a user wanted an end, and not amid its cleanup
         at = f"at {self._now() - self._began:.3f} s of virtual time"
         where = _innermost(frame)
         if where is not None:

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Awaitable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +41,8 @@ logging.getLogger("dynamesis").addHandler(logging.NullHandler())
 
 #: when the garbage collector looks while a test runs: seldom, since little of it is cycles
 _COLLECT = (200_000, 20, 20)
+#: s between two looks whether a coroutine that runs a test has been cancelled
+_LOOK = 0.5
 #: s of virtual time that a test may take beside its load: far more than all deadlines together
 AFTER_LOAD = 3600.0
 #: s between two looks whether the cluster is quiet: they are a good part of what a small test costs
@@ -132,9 +134,9 @@ class VirtualTime:
         with ThreadPoolExecutor(1) as other:
             running = other.submit(self._context.run, self._guarded, work)
             try:
-                running.result()
-            except KeyboardInterrupt:  # of this thread: nothing would end the other
-                self._guard.end()
+                _await(running)
+            except (KeyboardInterrupt, asyncio.CancelledError):
+                self._guard.end()  # this thread was interrupted: nothing else ends the other
                 raise
 
     def hurry(self) -> None:
@@ -169,6 +171,17 @@ class VirtualTime:
         finally:
             self.loop.abandon()
             self.loop.close()
+
+
+def _await(running: Future[None]) -> None:
+    """Block the loop of this thread until it has ended. Raises CancelledError once the task that
+    waits is cancelled, which is what asyncio makes of a first ctrl-C."""
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    while not wait([running], _LOOK).done:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+    running.result()
 
 
 def _calm(world: World, op: Op) -> None:
