@@ -75,15 +75,23 @@ def dynamesis(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
 
 def _simulate(spec: TestSpec, store: Path, junit: Path | None) -> TestResult:
-    """The test in virtual time, in this process: there is nothing that it could harm."""
+    """The test in virtual time, in this process: there is nothing that it could harm. Raises
+    KeyboardInterrupt after a ctrl-C, which had the test end in order."""
+    from dynamesis.harness.results.results import TEST, Folder
     from dynamesis.harness.targets.system import EnvironmentFailed
     from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.worlds.run_test import run_test
 
+    wrong, result = "", None
     try:
         result = run_test(spec, store=store, junit=junit)
     except (UsageError, EnvironmentFailed) as failure:
-        pytest.fail(f"dynamesis: {failure}", pytrace=False)
+        wrong = str(failure)
+    folder = Folder((store / "latest").resolve())
+    if (folder / TEST).is_file() and folder.load_json(TEST).get("interrupted"):
+        raise KeyboardInterrupt
+    if result is None:
+        pytest.fail(f"dynamesis: {wrong}", pytrace=False)
     if result.results["valid"] == "unknown":
         print(result.explain())
     return result

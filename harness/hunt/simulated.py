@@ -32,6 +32,7 @@ from dynamesis.harness.hunt.trials import (
 )
 from dynamesis.harness.nemesis.schedule_file import dump
 from dynamesis.harness.processes.lifeline import end_with
+from dynamesis.harness.processes.standstill import NeverEnds
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import SCHEDULE
 from dynamesis.harness.simulation.play import outcome as played_outcome
@@ -87,10 +88,13 @@ class SimulatedWorld:
         return dump(outcome.simulated.faults)
 
     def stop(self) -> None:
-        """What runs ends by itself in a moment; a second time, immediately."""
-        if self._stopped:
-            for each in self._workers:
+        """What runs ends by itself in a moment, or is ended where it never would; a second time,
+        immediately."""
+        for each in self._workers:
+            if self._stopped:
                 each.process.kill()
+            elif each.process.pid is not None and each.process.is_alive():
+                os.kill(each.process.pid, signal.SIGURG)
         self._stopped = True
 
     def _receive(self, worker: _Worker) -> TrialOutcome:
@@ -143,6 +147,8 @@ def play(number: int, trial: Trial, root: Path | None = None) -> TrialOutcome:
         if verdict == INVALID:
             given = schedule.operations or operations_of(test.history, schedule.spec.concurrency)
             explicit = replace(schedule, operations=given)
+    except NeverEnds as endless:
+        verdict, output = UNKNOWN, (str(endless),)
     except EnvironmentFailed as failure:
         verdict, output = UNKNOWN, (f"it did not run: {failure}",)
     folder = None

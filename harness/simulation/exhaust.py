@@ -30,7 +30,7 @@ from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.word_schedules import schedule_of, token
 from dynamesis.harness.simulation.schedules.words import Bounds, Word, is_request, sequences, words
-from dynamesis.harness.simulation.swarm import spread
+from dynamesis.harness.simulation.swarm import Unfinished, spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import results_folder, write_file
@@ -138,9 +138,12 @@ def run_exhaust(given: SimulateFlags, bounds: Bounds = SMALL) -> int:
     every = list(words(bounds))
     most = min(len(every), ALL if wanted.schedules is None else wanted.schedules)
     with SwarmView(screen, found.tally, most, wanted.mode, wanted.seconds) as view:
-        found.tally.stopped = not _played(
-            lambda: exhaust(bounds, work, wanted.jobs, most, go_on, view.show, found, every)
-        )
+        try:
+            exhaust(bounds, work, wanted.jobs, most, go_on, view.show, found, every)
+        except Unfinished as stopped:
+            found.tally.stop(stopped, token)
+        except KeyboardInterrupt:
+            found.tally.stopped = True
     folders = dict(_save(folder, found, wanted.wanted.bug))
     text = json.dumps(found.to_dict(folders), indent=2) + "\n"
     (folder / "simulation.json").write_text(text, encoding="utf-8")
@@ -150,15 +153,6 @@ def run_exhaust(given: SimulateFlags, bounds: Bounds = SMALL) -> int:
     if wanted.json is not None:
         write_file("--json", wanted.json, text)
     return found.tally.exit_code
-
-
-def _played(play: Callable[[], object]) -> bool:
-    """Whether it came to its end; an interrupt ends it before."""
-    try:
-        play()
-    except KeyboardInterrupt:
-        return False
-    return True
 
 
 def _asked(given: SimulateFlags) -> Asked:
@@ -195,6 +189,8 @@ def summary(found: Exhaustion, folders: dict[Word, Path]) -> Iterator[str]:
         yield f"{token(word)}  {', '.join(anomalies)}  {folders.get(word, '')}"
     for _, reason in tally.unknown[:5]:
         yield f"unknown: {reason}"
+    for each in tally.unfinished:
+        yield f"unfinished: {each}"
     counts = ", ".join(f"{tally.verdicts[each]} {each.value}" for each in Verdict)
     yield counts
     if tally.lacking and not tally.verdicts[Verdict.INVALID]:

@@ -46,6 +46,9 @@ class Failures:
     """The failures that are kept in a folder."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises UsageError where a file is in its place: nothing that is found could be kept."""
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"--store: {folder} is not a folder; move it, or name another folder")
         self._folder = FailureFolder(folder)
 
     def keep(self, written: Written, results: JsonObject) -> Path:

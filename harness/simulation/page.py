@@ -23,6 +23,8 @@ def lines(tally: Tally, failures: Sequence[FailedSchedule]) -> Iterator[Line]:
         yield "bold yellow", f"unknown: seed {seed}: {reason}"
     if len(tally.unknown) > SHOWN:
         yield "", f"  and {len(tally.unknown) - SHOWN} more unknown"
+    for each in tally.unfinished:
+        yield "bold yellow", f"unfinished: {each}"
     yield from _conclusion(tally)
 
 

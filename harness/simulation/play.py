@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import NOTHING_INFERRED, NOTHING_SUCCEEDED, Verdict
+from dynamesis.harness.processes.standstill import NeverEnds
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import load
 from dynamesis.harness.simulation.schedules.tweaks import tweaks_of
@@ -60,6 +61,8 @@ def play(schedule: SimulatedSchedule) -> Played:
     unknown verdict."""
     try:
         return outcome(judge(run(schedule)))
+    except NeverEnds as endless:
+        return Played(Verdict.UNKNOWN, reasons=(str(endless),))
     except EnvironmentFailed as failure:
         return Played(Verdict.UNKNOWN, reasons=(f"it did not run: {failure}",))
     except (AssertionError, ArithmeticError, LookupError, RuntimeError, TypeError) as failure:

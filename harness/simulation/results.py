@@ -12,15 +12,17 @@ ctrl-C ended that, has its own, and `folder` is null.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.report.words import counted
 from dynamesis.harness.simulation.minimal import Minimal
 from dynamesis.harness.simulation.play import Played
+from dynamesis.harness.simulation.swarm import Unfinished
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID
 
 #: Reasons for an unknown verdict that are shown, and the evidence that a run needs as a whole:
@@ -70,6 +72,17 @@ class Tally:
     seconds: float = 0.0
     #: whether it was interrupted before all had been played
     stopped: bool = False
+    #: what was under way then, a line each
+    unfinished: list[str] = field(default_factory=list)
+
+    def stop(self, by: Unfinished, named: Callable[[Any], str | None]) -> None:
+        """A user ended it. `named`: what a task is that was under way; None where it is not
+        shown."""
+        self.stopped = True
+        where = f": {by}" if str(by) else ""
+        for task, seconds in by.tasks:
+            if (name := named(task)) is not None:
+                self.unfinished.append(f"{name}, after {seconds:.1f} s{where}")
 
     def add(self, seed: int, played: Played) -> None:
         """Count one more."""

@@ -24,7 +24,7 @@ from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode
-from dynamesis.harness.simulation.swarm import play_seed, spread
+from dynamesis.harness.simulation.swarm import Unfinished, play_seed, spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.values import results_folder, write_file
 from rich.console import Console
@@ -92,8 +92,18 @@ class _Run:
         """An interrupt ends what is done within, and not the run: what it has found is reported."""
         try:
             yield
+        except Unfinished as stopped:
+            self.tally.stop(stopped, self._named)
         except KeyboardInterrupt:
             self.tally.stopped = True
+
+    def _named(self, task: object) -> str | None:
+        """A schedule that was under way; shrinking is another matter."""
+        if isinstance(task, SimulatedSchedule):
+            return f"seed {task.spec.seed}, which failed before"
+        if not isinstance(task, int):
+            return None
+        return f"seed {task} ({encode(task, self.asked.wanted)})"
 
     def go_on(self) -> bool:
         """Whether there is time for another one."""
@@ -144,8 +154,9 @@ def _replay(run: _Run, kept: Failures, show: Callable[[], None], screen: Console
     for each in list(kept.matching(run.asked.wanted))[: run.left]:
         if not run.go_on():
             return
-        played = play(each.written.schedule)
-        seed = each.written.schedule.spec.seed or 0
+        schedule = each.written.schedule
+        [played] = spread(play, iter((schedule,)), 1, lambda: True)
+        seed = schedule.spec.seed or 0
         run.add(seed, each.written.token, played, each.written)
         if played.verdict is not Verdict.INVALID:
             _forget(each, screen)

@@ -11,9 +11,10 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -63,18 +64,43 @@ def seldom_collected() -> Iterator[None]:
             gc.set_threshold(*before)
 
 
+class Unfinished(KeyboardInterrupt):
+    """A user ended what is spread. `tasks`: those that were under way, each with how many s it had
+    taken; the text has where one was, as far as that is known."""
+
+    def __init__(self, tasks: Sequence[tuple[Any, float]], where: str = "") -> None:
+        super().__init__(where)
+        self.tasks = tuple(tasks)
+
+
 @dataclass
 class _Worker(Generic[A]):
+    """`tasks`: what it was given and has not ended, the first of which is under way `since`."""
+
     process: BaseProcess
     pipe: Connection
-    tasks: int = 0
+    tasks: deque[A] = field(default_factory=deque)
+    since: float = 0.0
+
+    def give(self, number: int, task: A) -> None:
+        self.pipe.send((number, task))
+        self.since = self.since if self.tasks else time.monotonic()
+        self.tasks.append(task)
+
+    def end(self) -> tuple[int, Any]:
+        """The number and the result of the task that has ended. Raises what it raised."""
+        number, result = _received(self.pipe)
+        self.tasks.popleft()
+        self.since = time.monotonic()
+        return number, result
 
 
 def spread(
     work: Callable[[A], B], tasks: Iterator[A], jobs: int, go_on: Callable[[], bool]
 ) -> Iterator[B]:
     """The result of each task, in the order of the tasks. No further task begins once `go_on` is
-    false. Raises what `work` raises, and EnvironmentFailed for a process that is gone."""
+    false. Raises what `work` raises, EnvironmentFailed for a process that is gone, and Unfinished
+    where a user ended it."""
     if jobs > 1:
         yield from _spread(work, tasks, jobs, go_on)
         return
@@ -82,7 +108,12 @@ def spread(
         for task in tasks:
             if not go_on():
                 return
-            yield work(task)
+            began = time.monotonic()
+            try:
+                result = work(task)
+            except KeyboardInterrupt as stopped:
+                raise Unfinished([(task, time.monotonic() - began)], str(stopped)) from None
+            yield result
 
 
 def _spread(
@@ -96,23 +127,26 @@ def _spread(
     try:
         while True:
             for worker in workers:
-                while more and worker.tasks < _AHEAD:
+                while more and len(worker.tasks) < _AHEAD:
                     more = go_on()
                     if more and (task := next(tasks, None)) is not None:
-                        worker.pipe.send((given, task))
-                        given, worker.tasks = given + 1, worker.tasks + 1
+                        worker.give(given, task)
+                        given += 1
                     else:
                         more = False
             if shown == given:
                 return
             for pipe in wait(list(by_pipe), 1.0):
                 assert isinstance(pipe, Connection)
-                number, result = _received(pipe)
-                by_pipe[pipe].tasks -= 1
+                number, result = by_pipe[pipe].end()
                 ready[number] = result
             while shown in ready:
                 yield ready.pop(shown)
                 shown += 1
+    except KeyboardInterrupt:
+        now = time.monotonic()
+        left = [(each.tasks[0], now - each.since) for each in workers if each.tasks]
+        raise Unfinished(left) from None
     finally:
         for worker in workers:
             with suppress(OSError):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from dynamesis.harness.processes.limits import shortage
+from dynamesis.harness.processes.standstill import NeverEnds
 from dynamesis.harness.targets.system import EnvironmentFailed, blamed
 from dynamesis.harness.usage.exits import ENVIRONMENT, UNKNOWN, USAGE, UsageError
 
@@ -30,6 +31,8 @@ def outcome(program: str, command: Callable[[], int]) -> int:
         return command()
     except UsageError as wrong:
         return complain(program, str(wrong), USAGE)
+    except NeverEnds as endless:
+        return complain(program, str(endless), UNKNOWN)
     except EnvironmentFailed as failure:
         return complain(program, str(failure), ENVIRONMENT)
     except KeyboardInterrupt:

@@ -26,7 +26,7 @@ from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode
-from dynamesis.harness.simulation.swarm import SeedOutcome, play_seed, spread
+from dynamesis.harness.simulation.swarm import SeedOutcome, Unfinished, play_seed, spread
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID
 from dynamesis.harness.usage.values import results_folder, write_file
 from dynamesis.harness.zoo.plan import Specimen
@@ -138,7 +138,9 @@ def run_simulated_zoo(
             if mode is not Mode.QUIET:
                 passed = time.monotonic() - began
                 screen.print(f"{line(catch)}  ({_how_far(len(catches), len(specimens), passed)})")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        for specimen, seconds in stopped.tasks if isinstance(stopped, Unfinished) else ():
+            screen.print(f"unfinished: {specimen.name}, after {seconds:.1f} s {stopped}".rstrip())
         screen.print("stopped; what was hunted until now is kept")
     screen.print(markdown(results) if mode is not Mode.QUIET else head(results))
     screen.print(f"folder  {folder.path}")

@@ -342,6 +342,116 @@ def test_a_newcomer_that_died_is_reported_too() -> None:
     assert "it is to own partitions" in view["waits_for"]["n6"]
 
 
+def waits_for(sim: Simulator, *names: str) -> dict[str, str]:
+    """What a change waits for, of which these nodes have the same."""
+    found = [sim.admin(name, "status")["membership"]["waits_for"] for name in names]
+    assert all(each == found[0] for each in found)
+    return dict(found[0])
+
+
+def until_held(sim: Simulator, node: str) -> None:
+    """Run until the members have every key at its primaries, as `node` sees them, and nowhere
+    else, apart from what lies on the disks of the dead."""
+    view = sim.nodes[node].view
+
+    def held() -> bool:
+        return all(
+            set(sim.holders(key)) == set(view.primaries(view.partition(key))) for key in KEYS
+        )
+
+    sim.until(held, 60)
+    for key in KEYS:
+        assert [v.value for v in sim.get(node, key).siblings] == [b"v" + key]
+
+
+@pytest.mark.parametrize(("kind", "node"), [("join", "n6"), ("leave", "n2")])
+def test_a_change_whose_claimant_is_dead_is_reported_before_it_begins(
+    loaded: Simulator, kind: str, node: str
+) -> None:
+    """No layout has it yet: it is asked for, and the members are as before."""
+    loaded.crash("n1")
+    loaded.add("n6")
+    loaded.run(2)
+    loaded.admin("n3", kind, node=node)
+    loaded.run(30)
+    [(dead, why)] = waits_for(loaded, "n3", "n4").items()
+    assert dead == "n1"
+    assert f"to begin what was asked for ({kind} {node})" in why
+    assert why.endswith("if it will not come back, remove n1")
+    loaded.admin("n3", "remove", node="n1")
+    after = ("n2", "n3", "n4", "n5", "n6") if kind == "join" else ("n3", "n4", "n5")
+    settle(loaded, *after)
+    assert waits_for(loaded, "n3", "n4") == {}
+    until_held(loaded, "n3")
+
+
+def test_a_change_whose_claimant_died_is_reported_at_its_end(loaded: Simulator) -> None:
+    """All has come, and no node says that it is over. It is over where the claimant comes back."""
+    loaded.crash("n4")
+    loaded.add("n6")
+    loaded.run(1)
+    loaded.admin("n1", "join", node="n6")
+    loaded.run(5)
+    loaded.crash("n1")
+    loaded.admin("n2", "remove", node="n4")
+    loaded.run(30)
+    [(dead, why)] = waits_for(loaded, "n2", "n6").items()
+    assert (dead, "to end the change under way" in why) == ("n1", True)
+    loaded.boot("n1")
+    settle(loaded, "n1", "n2", "n3", "n5", "n6")
+    assert waits_for(loaded, "n1", "n2", "n6") == {}
+
+
+def test_a_join_during_a_cut_waits_for_the_claimant_beyond_it(loaded: Simulator) -> None:
+    loaded.add("n6")
+    loaded.run(1)
+    loaded.isolate("n1", "n2")
+    loaded.run(5)
+    loaded.admin("n4", "join", node="n6")
+    loaded.run(10)
+    assert list(waits_for(loaded, "n3", "n4", "n6")) == ["n1"]
+    assert waits_for(loaded, "n1", "n2") == {}  # no news of it there
+    loaded.heal()
+    settle(loaded, "n1", "n2", "n3", "n4", "n5", "n6")
+    assert waits_for(loaded, "n1", "n4", "n6") == {}
+
+
+@pytest.mark.parametrize("cancel", ["leave", "remove"])
+def test_a_join_that_waits_can_be_cancelled(loaded: Simulator, cancel: str) -> None:
+    loaded.crash("n4")
+    loaded.add("n6")
+    loaded.run(1)
+    loaded.admin("n1", "join", node="n6")
+    loaded.run(20)
+    loaded.admin("n1", cancel, node="n6")
+    loaded.run(20)
+    assert list(waits_for(loaded, "n1", "n2")) == ["n4"]
+    loaded.boot("n4")
+    settle(loaded, "n1", "n2", "n3", "n4", "n5")
+    until_held(loaded, "n1")
+
+
+def test_two_joins_and_two_dead_nodes_end_once_both_are_removed(loaded: Simulator) -> None:
+    for dead in ("n4", "n5"):
+        loaded.crash(dead)
+    for new in ("n6", "n7"):
+        loaded.add(new)
+    loaded.run(2)
+    loaded.admin("n1", "join", node="n6")
+    loaded.admin("n2", "join", node="n7")
+    loaded.run(20)
+    loaded.crash("n6")
+    loaded.run(10)
+    assert list(waits_for(loaded, "n1", "n2")) == ["n4", "n5", "n6"]
+    loaded.boot("n6")
+    loaded.admin("n7", "remove", node="n4")
+    loaded.run(20)
+    assert list(waits_for(loaded, "n1", "n6")) == ["n5"]
+    loaded.admin("n1", "remove", node="n5")
+    settle(loaded, "n1", "n2", "n3", "n6", "n7")
+    until_held(loaded, "n1")
+
+
 def test_an_estimate_never_grows_while_nothing_comes() -> None:
     sim = Simulator()
     for i in range(50):

@@ -205,6 +205,17 @@ class Membership:
             layout = self._take_in(layout, changes)
         self.layout = layout
 
+    def to_be_claimed(self) -> tuple[str, str]:
+        """The claimant, and what it has to do, or waits to do; nothing where no change is asked
+        for or under way."""
+        layout = self.layout
+        assert layout is not None
+        named = [f"{each.kind} {each.node}" for each in open_requests(layout, self.requests)]
+        task = "end the change under way" if not settled(layout) else ""
+        if named and not task:
+            task = f"begin what was asked for ({', '.join(named)})"
+        return claimant(layout, self.requests), task
+
     def _take_in(self, layout: Layout, changes: list[Change]) -> Layout:
         """The layout after `changes`. Each was possible at the node that took it, which may
         not have known of the others: one that together with those before it is not possible

@@ -202,7 +202,14 @@ class Admin:
         }
 
     def _stuck(self) -> dict[str, str]:
-        return self._node.transfers.stuck() if self._node.placement else {}
+        """The claimant too: where it is down, a change neither begins nor ends."""
+        if not self._node.placement:
+            return {}
+        found, transfers = self._node.transfers.stuck(), self._node.transfers
+        claimant, task = self._node.membership.to_be_claimed()
+        if task and claimant != self._node.params.node and not transfers.healthy(claimant):
+            found.setdefault(claimant, f"it is to {task}")
+        return dict(sorted(found.items()))
 
     def dump(self, args: Arguments) -> DumpPage:
         """A page of what this node holds: {"rows": [...], "next": position or None}. Objects

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from types import FrameType
 
 from dynamesis.harness.nemesis.ledger import Ledger
@@ -16,7 +17,7 @@ from dynamesis.harness.worlds.observer import Observer
 from dynamesis.harness.worlds.options import TestOptions
 from dynamesis.harness.worlds.simulated.environment import World
 from dynamesis.harness.worlds.simulated.messages import message_lines
-from dynamesis.harness.worlds.simulated.run import VirtualTime, parts_of
+from dynamesis.harness.worlds.simulated.run import AFTER_LOAD, VirtualTime, parts_of
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
 
 
@@ -24,14 +25,14 @@ def phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Obs
     """harness.worlds.kinds.Phases. Raises EnvironmentFailed."""
     try:
         with (
-            VirtualTime() as time,
+            VirtualTime(options.time_limit + AFTER_LOAD) as time,
             Recorder(folder / HISTORY, observer.event, clock=time.clock.monotonic_ns) as recorder,
             observer.running(),
         ):
             world = World(options, time.loop, Tweaks(), story=True)
             parts = parts_of(options, world, recorder, Ledger(folder / LEDGER), None)
             test["links_used"] = parts.links.name
-            time.run(_run(Runner(parts, folder, recorder, test)))
+            time.run(_run(Runner(parts, folder, recorder, test), time.hurry))
             test["began"] = recorder.began
             story = world.network.story or ()
             lines = b"".join(message_lines(story, recorder.began))
@@ -43,8 +44,9 @@ def phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Obs
     return True
 
 
-async def _run(runner: Runner) -> None:
-    """The first SIGINT or SIGTERM ends the test in order, the second immediately."""
+async def _run(runner: Runner, hurry: Callable[[], None]) -> None:
+    """The first SIGINT or SIGTERM ends the test in order, the second immediately; what never ends
+    is ended by the first."""
     task = asyncio.current_task()
     assert task is not None
 
@@ -53,6 +55,7 @@ async def _run(runner: Runner) -> None:
             task.cancel()
         runner.test["interrupted"] = True
         runner.interrupt.set()
+        hurry()
 
     for number in ending() if in_main_thread() else ():
         signal.signal(number, stop)

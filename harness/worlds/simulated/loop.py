@@ -57,6 +57,16 @@ class _Soon:
         return self._when
 
 
+def _close(work: Any) -> None:
+    """A coroutine refuses to be closed at each `await` on its way out."""
+    for _ in range(_MANY):
+        try:
+            work.close()
+            return
+        except (Exception, asyncio.CancelledError):
+            continue
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Tasks run as on any loop; `at` and `after` are for what needs no handle."""
 
@@ -108,6 +118,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def unfinished(self) -> list[asyncio.Task[Any]]:
         """The tasks that have not ended, in the order in which they began."""
         return [task for task in self._tasks if not task.done()]
+
+    def abandon(self) -> None:
+        """Close the tasks that are left, after the loop was ended amid one. What they do on their
+        way out may wait, or begin others: it gets no further."""
+        while tasks := self.unfinished():
+            for task in tasks:
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                _close(task.get_coro())
+            self._tasks = [task for task in self.unfinished() if task not in tasks]
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Awaitable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from dynamesis.harness.generators import Generator
 from dynamesis.harness.nemesis import Nemesis
 from dynamesis.harness.nemesis.ledger import Ledger
 from dynamesis.harness.processes.clock import CLOCK
+from dynamesis.harness.processes.standstill import NeverEnds, StandstillGuard
 from dynamesis.harness.run.recorder import Recorder
 from dynamesis.harness.run.runner import Runner, RunnerParts
 from dynamesis.harness.worlds.compose import final_reads, load_of
@@ -40,6 +41,10 @@ logging.getLogger("dynamesis").addHandler(logging.NullHandler())
 
 #: when the garbage collector looks while a test runs: seldom, since little of it is cycles
 _COLLECT = (200_000, 20, 20)
+#: s between two looks whether a coroutine that runs a test has been cancelled
+_LOOK = 0.5
+#: s of virtual time that a test may take beside its load: far more than all deadlines together
+AFTER_LOAD = 3600.0
 #: s between two looks whether the cluster is quiet: they are a good part of what a small test costs
 _INTERVAL = 0.15
 
@@ -72,14 +77,14 @@ def simulate(
 ) -> SimulatedTest:
     """Run a test from boot to stop. `load`: what clients and nemesis do, where that is not drawn
     from the options; `story`: keep every message. The same arguments give the same test, event
-    by event. Raises EnvironmentFailed when the nodes do not boot, UsageError for a target that
-    cannot be simulated."""
+    by event. Raises EnvironmentFailed when the nodes do not boot, NeverEnds where it would not
+    end, UsageError for a target that cannot be simulated."""
     test, tweaks = facts(options), tweaks or Tweaks()
     if tweaks.unsteady:
         test["unsteady"] = list(tweaks.unsteady)
     if tweaks.latency != Tweaks.latency:
         test["latency"] = tweaks.latency[1]
-    with VirtualTime() as time:
+    with VirtualTime(options.time_limit + AFTER_LOAD) as time:
         world = World(options, time.loop, tweaks, story)
         recorder = Recorder(None, clock=time.clock.monotonic_ns)
         ledger = Ledger(None)
@@ -104,39 +109,79 @@ def judge(simulated: SimulatedTest) -> JsonObject:
 
 
 class VirtualTime:
-    """A loop in virtual time, and a context in which it is the clock."""
+    """A loop in virtual time, and a context in which it is the clock.
 
-    def __init__(self) -> None:
+    most: s of virtual time after which what runs in it never ends
+    """
+
+    def __init__(self, most: float = 24 * 3600.0) -> None:
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop)
+        self._guard = StandstillGuard(self.loop.time, BEGAN + most)
         self._collected = gc.get_threshold()
         self._context = copy_context()
         self._context.run(CLOCK.set, self.clock)
 
     def run(self, work: Awaitable[Any]) -> None:
         """Until it has ended; in a thread of its own where a loop runs in this one already, as in
-        a test that is a coroutine: asyncio runs one loop a thread."""
+        a test that is a coroutine: asyncio runs one loop a thread. Raises NeverEnds, and Stopped
+        where a user ended it."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            self._context.run(self.loop.run_until_complete, work)
+            self._context.run(self._guarded, work)
             return
         with ThreadPoolExecutor(1) as other:
-            other.submit(self._context.run, self.loop.run_until_complete, work).result()
+            running = other.submit(self._context.run, self._guarded, work)
+            try:
+                _await(running)
+            except (KeyboardInterrupt, asyncio.CancelledError):
+                self._guard.end()  # this thread was interrupted: nothing else ends the other
+                raise
+
+    def hurry(self) -> None:
+        """A user wants what runs to end in order, and is not to wait for what never does."""
+        self._guard.hurry()
+
+    def _guarded(self, work: Awaitable[Any]) -> None:
+        self._guard.start()
+        failure: BaseException | None = None
+        try:
+            self.loop.run_until_complete(work)
+        except BaseException as raised:
+            failure = raised
+            raise
+        finally:
+            self._guard.stop()
+            self._guard.ended_by(failure)
 
     def __enter__(self) -> VirtualTime:
         if self._collected[0] < _COLLECT[0]:
             gc.set_threshold(*_COLLECT)
         return self
 
-    def __exit__(self, *failure: object) -> None:
+    def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
         gc.set_threshold(*self._collected)
         tasks = self.loop.unfinished()
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            self.run(asyncio.gather(*tasks, return_exceptions=True))
-        self.loop.close()
+        try:
+            if tasks and not isinstance(failure, (KeyboardInterrupt, NeverEnds)):
+                for task in tasks:
+                    task.cancel()
+                self.run(asyncio.gather(*tasks, return_exceptions=True))
+        finally:
+            self.loop.abandon()
+            self.loop.close()
+
+
+def _await(running: Future[None]) -> None:
+    """Block the loop of this thread until it has ended. Raises CancelledError once the task that
+    waits is cancelled, which is what asyncio makes of a first ctrl-C."""
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    while not wait([running], _LOOK).done:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+    running.result()
 
 
 def _calm(world: World, op: Op) -> None:

@@ -262,6 +262,19 @@ def test_what_was_not_shrunk_any_more_is_named(tmp_path: Path) -> None:
     assert again in shown
 
 
+def test_a_file_where_failures_are_kept_is_named_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "simulations").mkdir()
+    (tmp_path / "simulations" / "failures").touch()
+    assert run(["simulate", "--store", str(tmp_path), "--bug", BUG, "--jobs", "1"]) == USAGE
+    shown = capsys.readouterr()
+    [error] = shown.err.splitlines()
+    assert "--store: " in error
+    assert "is not a folder" in error
+    assert not shown.out
+
+
 def test_what_lies_after_the_load_is_named_as_not_played(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
