@@ -35,6 +35,7 @@ from dynamesis.workloads.client.codec import decode
 #: questions about a key, and what may answer them
 _QUESTIONS = (Get, Put, ForwardPut, ReplicaGet, ReplicaPut, SyncKey)
 _ANSWERS = (GetReply, PutReply, Refusal, ReplicaGetReply, ReplicaPutReply, SyncKeyReply)
+_ABOUT_KEYS = frozenset((*_QUESTIONS, *_ANSWERS))
 #: ids that are named in a line
 _NAMED = 6
 
@@ -46,7 +47,10 @@ def message_lines(story: Iterable[Sighting], began: int) -> Iterator[bytes]:
     on_their_way: dict[tuple[int, str, str], JsonObject] = {}
     asked: dict[tuple[int, int], int] = {}
     for each in story:
-        message, ns = each.content, round(each.time * 1e9) - began
+        message = each.content
+        if type(message) not in _ABOUT_KEYS:
+            continue
+        ns = round(each.time * 1e9) - began
         way = (id(message), each.source, each.dest)
         if each.what in ("received", "lost"):
             line = on_their_way.get(way)

@@ -68,11 +68,12 @@ class RouteCounts:
     bitten: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Sighting:
     """One line of the story: at `time` (s), a message from `source` to `dest` was `sent`,
     `received` or `lost`; or a node `stored` rows (then `dest` is ""), or `failed` to. `line`: the
-    connection, on which an answer repeats the `rid` of its question."""
+    connection, on which an answer repeats the `rid` of its question. Not to be changed; were it
+    frozen, it would take three times as long to make one, and a story has ten thousand."""
 
     time: float
     what: str
