@@ -34,8 +34,7 @@ def phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Obs
             time.run(_run(Runner(parts, folder, recorder, test)))
             test["began"] = recorder.began
             story = world.network.story or []
-            lines = b"".join(message_lines(story, recorder.began))
-            (folder / MESSAGES).write_bytes(lines)
+            (folder / MESSAGES).write_bytes(message_lines(story, recorder.began))
             story.clear()  # or the garbage collector would have to look through it
     except asyncio.CancelledError:
         return False

@@ -76,6 +76,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self.now
 
+    #: False, which every future and task asks for: a type is called in less time than a method
+    get_debug = bool  # type: ignore[assignment]
+
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Call action(*args) at `when` (s), or as soon as that is past."""
         self.number += 1
