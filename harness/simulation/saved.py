@@ -51,7 +51,7 @@ def save_schedule(path: Path, written: Written) -> tuple[SimulatedTest, JsonObje
         (path / NODES / node).mkdir(parents=True, exist_ok=True)
         (path / NODES / node / "node.log").write_bytes(_lines(log))
     began = int(test.test.get("began") or 0)
-    (path / MESSAGES).write_bytes(b"".join(message_lines(test.messages, began)))
+    (path / MESSAGES).write_bytes(message_lines(test.messages, began))
     folder.save(STORY, "".join(f"{line}\n" for line in story(test)))
     results = {**judge(test), "seed": schedule.spec.seed, "command": command}
     save(folder, results)

@@ -7,13 +7,14 @@ import platform
 import shlex
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dynamesis.checkers.history.gc_pause import gc_seldom
 from dynamesis.checkers.verdict import Unknown
 from dynamesis.cluster.plugins.objects import is_file_name
 from dynamesis.harness.generators.validate import GeneratorError
@@ -29,7 +30,7 @@ from dynamesis.harness.usage.values import results_folder, writable_file
 from dynamesis.harness.worlds.facts import facts
 from dynamesis.harness.worlds.kinds import WORLDS
 from dynamesis.harness.worlds.observer import Observer
-from dynamesis.harness.worlds.options import TestOptions, plan_test, resolved
+from dynamesis.harness.worlds.options import SIMULATED, TestOptions, plan_test, resolved
 from dynamesis.harness.worlds.test_result import TestResult
 from dynamesis.harness.worlds.test_spec import TestSpec, command
 
@@ -60,7 +61,9 @@ def run_test(
     store, shown = Path(store), observer or Observer()
     if junit is not None:
         writable_file("--junit", junit)
-    with _handlers_kept():
+    # on processes nothing is gained, as most of the time is theirs
+    collected = gc_seldom() if chosen.world == SIMULATED else nullcontext()
+    with _handlers_kept(), collected:
         return _run_test(
             replace(full, nodes=asked_for.nodes, seed=chosen.seed), chosen, store, junit, shown
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from dynamesis.cluster.process.supervisor import Cluster
 from dynamesis.harness.targets.reports import DumpRow, NodeStatus, RingView, dump_rows
@@ -13,10 +15,18 @@ class Questions:
     """harness.targets.capabilities.Status, ReplicaDumps and Placements of a cluster."""
 
     cluster: Cluster
+    #: by node, the answer that was decoded last, and what it came to: a simulated node to which
+    #: nothing has happened answers with the very same
+    _decoded: dict[str, tuple[Mapping[str, Any], NodeStatus]] = field(default_factory=dict)
 
     async def status(self, node: str) -> NodeStatus | None:
         answer = await self.cluster.status(node)
-        return None if answer is None else NodeStatus.of(answer)
+        if answer is None:
+            return None
+        known = self._decoded.get(node)
+        if known is None or known[0] is not answer:
+            known = self._decoded[node] = answer, NodeStatus.of(answer)
+        return known[1]
 
     async def metrics(self, node: str) -> str | None:
         return await self.cluster.metrics(node)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from dynamesis.harness.worlds.simulated.node import NodeLife
 
 
+#: commands that change nothing in a node
+_READS = frozenset(("ring", "dump", "figures"))
+
+
 class Administration:
     """Answers commands: some by the node's shell, the others by its core."""
 
@@ -39,7 +43,8 @@ class Administration:
         """The answer to a command of the admin port. Asked for its status again while no time has
         passed and nothing has happened, the node answers what it has answered."""
         if command != "status":
-            self._status = None
+            if command not in _READS:
+                self._status = None
             return self._ask(command, args)
         loop = self._node.loop
         now = loop.now, loop.steps

@@ -42,8 +42,12 @@ class Batches:
     def _start(self) -> None:
         group, self._waiting = self._waiting, []
         node, commits = self._node, len(group) if self._alone else 1
-        before, after = (commits * seconds for seconds in node.disk.delays())
-        sync = sum(self._sync_time() for _ in range(commits))
+        before, after = node.disk.delays()
+        sync = self._sync_time()
+        if commits > 1:
+            before, after = commits * before, commits * after
+            for _ in range(commits - 1):
+                sync += self._sync_time()
         perturber, failing = node.network.perturber, dict[int, str]()
         if perturber.rare:
             for batch in group:
@@ -56,14 +60,19 @@ class Batches:
 
     def _store(self, group: list[Persist], rest: float, failing: Mapping[int, str]) -> None:
         """`failing`: the batches that are not stored, by token, and why."""
+        outcomes = self._some_stored(group, failing) if failing else self._commit(group)
+        if self._node.network.story is not None:
+            self._note(group, outcomes)
+        self._node.later(rest, self._done, outcomes)
+
+    def _some_stored(
+        self, group: list[Persist], failing: Mapping[int, str]
+    ) -> list[Persisted | PersistFailed]:
         stored = [batch for batch in group if batch.token not in failing]
         by_token = dict(zip([b.token for b in stored], self._commit(stored), strict=True))
         for token, reason in failing.items():
             by_token[token] = PersistFailed(token, reason)
-        outcomes = [by_token[batch.token] for batch in group]
-        if self._node.network.story is not None:
-            self._note(group, outcomes)
-        self._node.later(rest, self._done, outcomes)
+        return [by_token[batch.token] for batch in group]
 
     def _sync_time(self) -> float:
         """s that the disk takes to sync, this time."""

@@ -34,9 +34,9 @@ def phases(options: TestOptions, folder: Folder, test: JsonObject, observer: Obs
             test["links_used"] = parts.links.name
             time.run(_run(Runner(parts, folder, recorder, test), time.hurry))
             test["began"] = recorder.began
-            story = world.network.story or ()
-            lines = b"".join(message_lines(story, recorder.began))
-            (folder / MESSAGES).write_bytes(lines)
+            story = world.network.story or []
+            (folder / MESSAGES).write_bytes(message_lines(story, recorder.began))
+            story.clear()  # or the garbage collector would have to look through it
     except asyncio.CancelledError:
         return False
     finally:

@@ -86,6 +86,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self.now
 
+    #: False, which every future and task asks for: a type is called in less time than a method
+    get_debug = bool  # type: ignore[assignment]
+
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Call action(*args) at `when` (s), or as soon as that is past."""
         self.number += 1
@@ -147,14 +150,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> _Soon:
-        return self.call_at(self.now + delay, callback, *args, context=context)
+        handle = _Soon(callback, args, copy_context() if context is None else context)
+        handle._when = when = self.now + delay
+        self.number += 1
+        heappush(self.due, (when, self.number, None, handle))
+        return handle
 
     def _run_once(self) -> None:
-        soon = self._soon
+        soon, take = self._soon, self._soon.popleft
         while not self._stopping:  # type: ignore[attr-defined]
             if not soon:
                 self._go_on()
-            handle = soon.popleft()
+            handle = take()
             if handle.live:
                 try:
                     handle.context.run(handle.callback, *handle.args)  # type: ignore[union-attr]
@@ -171,15 +178,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not due:
                 raise NothingDue("nothing is due, and everything waits")
             when, _, action, args = heappop(due)
-            if action is None:
-                if not args.live:
-                    continue
-                soon.append(args)
-            if when > self.now:
-                self.now = when
             if action is not None:
+                if when > self.now:
+                    self.now = when
                 self.steps += 1
                 action(*args)
+            elif args.live:
+                soon.append(args)
+                if when > self.now:
+                    self.now = when
 
     def _write_to_self(self) -> None:
         """No other thread has anything to do with this loop."""

@@ -9,7 +9,7 @@ question. A message that a fault doubles is received more than once and has the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -35,18 +35,22 @@ from dynamesis.workloads.client.codec import decode
 #: questions about a key, and what may answer them
 _QUESTIONS = (Get, Put, ForwardPut, ReplicaGet, ReplicaPut, SyncKey)
 _ANSWERS = (GetReply, PutReply, Refusal, ReplicaGetReply, ReplicaPutReply, SyncKeyReply)
+_ABOUT_KEYS = frozenset((*_QUESTIONS, *_ANSWERS))
 #: ids that are named in a line
 _NAMED = 6
 
 
-def message_lines(story: Iterable[Sighting], began: int) -> Iterator[bytes]:
+def message_lines(story: Iterable[Sighting], began: int) -> bytes:
     """The lines of a test that began at this instant (ns), by when they were sent."""
     found: list[JsonObject] = []
     #: lines by what was sent (the very object arrives), questions by connection and number
     on_their_way: dict[tuple[int, str, str], JsonObject] = {}
     asked: dict[tuple[int, int], int] = {}
     for each in story:
-        message, ns = each.content, round(each.time * 1e9) - began
+        message = each.content
+        if type(message) not in _ABOUT_KEYS:
+            continue
+        ns = round(each.time * 1e9) - began
         way = (id(message), each.source, each.dest)
         if each.what in ("received", "lost"):
             line = on_their_way.get(way)
@@ -62,7 +66,7 @@ def message_lines(story: Iterable[Sighting], began: int) -> Iterator[bytes]:
                 about = found[question]["key"], found[question]["request"]
                 on_their_way[way] = _line(each, ns, *about) | {"answers": question}
                 found.append(on_their_way[way])
-    yield from (msgspec.json.encode(line) + b"\n" for line in found)
+    return msgspec.json.Encoder().encode_lines(found)
 
 
 def _line(each: Sighting, sent: int, key: str, request: str) -> JsonObject:

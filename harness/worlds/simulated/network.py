@@ -68,11 +68,12 @@ class RouteCounts:
     bitten: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Sighting:
     """One line of the story: at `time` (s), a message from `source` to `dest` was `sent`,
     `received` or `lost`; or a node `stored` rows (then `dest` is ""), or `failed` to. `line`: the
-    connection, on which an answer repeats the `rid` of its question."""
+    connection, on which an answer repeats the `rid` of its question. Not to be changed; were it
+    frozen, it would take three times as long to make one, and a story has ten thousand."""
 
     time: float
     what: str
@@ -86,10 +87,12 @@ class Sighting:
 class Way:
     """One direction of one connection. `gate`: the fault that it suffers, if any."""
 
-    __slots__ = ("closed", "gate", "last", "line", "source", "target", "to")
+    __slots__ = ("closed", "counts", "gate", "last", "line", "network", "source", "target", "to")
 
     def __init__(self, line: Wire, gate: Gate | None, source: str, target: str) -> None:
         self.line = line
+        self.network = line.network
+        self.counts = line.route.counts
         self.gate = gate
         self.source = source
         self.target = target
@@ -101,13 +104,12 @@ class Way:
 
     def send(self, message: Message) -> None:
         """Put a message on its way; into the void, if the connection has ended."""
-        line = self.line
-        if not line.alive or self.closed:
+        if self.closed or not self.line.alive:
             return
-        line.route.counts.messages += 1
-        network = line.network
+        self.counts.messages += 1
+        network = self.network
         if network.story is not None:
-            network.note("sent", self.source, self.target, message, line)
+            network.note("sent", self.source, self.target, message, self.line)
         if self.gate is not None:
             self.gate.take(self, message)
         elif network.odd:
@@ -123,7 +125,7 @@ class Way:
 
     def carry(self, message: Message | None, more: float = 0.0) -> None:
         """Have a message arrive, `more` s late; None: the end of the connection."""
-        network = self.line.network
+        network = self.network
         loop = network.loop
         if network.perturber.rare and message is not None:
             more += self._held(message)
@@ -137,11 +139,11 @@ class Way:
         """s for which a message, and with it all behind it, is held back."""
         asks = self is self.line.up
         effect = Send(self.target, message) if asks else Reply(0, message)
-        return self.line.network.perturber.on(effect).delay
+        return self.network.perturber.on(effect).delay
 
     def lose(self, message: Message) -> None:
         """A fault took it."""
-        network = self.line.network
+        network = self.network
         if network.story is not None:
             network.note("lost", self.source, self.target, message, self.line)
 
@@ -163,8 +165,8 @@ class Way:
             line.hang_up(to)
             process.hold(to.lost, line, "closed by the other side")
         elif process.running:
-            if line.network.story is not None:
-                line.network.note("received", self.source, self.target, message, line)
+            if self.network.story is not None:
+                self.network.note("received", self.source, self.target, message, line)
             to.receive(line, message)
         else:
             process.hold(self._arrive, message)

@@ -85,6 +85,8 @@ class NodeLife:
         self.pid = pid
         self.running = True
         self.exit_code: int | None = None
+        #: network.End
+        self.process = self
         self.hello = Hello(config.node, config.cluster)
         self.disk = disk
         self.peers = SimulatedPeers(self)
@@ -144,7 +146,7 @@ class NodeLife:
 
     def later(self, delay: float, action: Callable[..., None], *args: Any) -> None:
         """Do this `delay` s from now."""
-        self.loop.at(self.loop.now + delay, self._due, action, args)
+        self.loop.after(delay, self._due, action, args)
 
     def _due(self, action: Callable[..., None], args: tuple[Any, ...]) -> None:
         if self.running:
@@ -290,7 +292,7 @@ class NodeLife:
         after = effect.after
         if self.network.perturber.rare:
             after = max(0.0, after + self.network.perturber.on(effect).delay)
-        self.loop.at(self.loop.now + after, self._fire, effect.id, number)
+        self.loop.after(after, self._fire, effect.id, number)
 
     def _cancel_timer(self, effect: CancelTimer) -> None:
         self._timers.pop(effect.id, None)
@@ -315,11 +317,6 @@ class NodeLife:
         line.up.to = self
         self._inbound[line.channel] = line
         line.down.send(self.hello)
-
-    @property
-    def process(self) -> NodeLife:
-        """network.End."""
-        return self
 
     def receive(self, line: Wire, message: Message) -> None:
         """network.End: a request came, or the greeting of a peer."""
