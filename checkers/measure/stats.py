@@ -71,8 +71,10 @@ def _due(h: History, rows: Ints) -> Ints:
     began = h.time[rows]
     if h.due:
         began = began.copy()
-        for i in np.flatnonzero(np.isin(rows, list(h.due))).tolist():
-            began[i] = h.due[int(rows[i])]
+        late = np.array([row for row in sorted(h.due) if rows[0] <= row <= rows[-1]], np.int64)
+        place = np.searchsorted(rows, late)
+        mine = rows[place] == late
+        began[place[mine]] = [h.due[row] for row in late[mine].tolist()]
     return began
 
 
