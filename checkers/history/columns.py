@@ -19,6 +19,7 @@ from dynamesis.checkers.history.chunk import Chunk
 from dynamesis.checkers.history.codes import (
     ABSENT,
     BLIND,
+    HARNESS,
     TYPES,
 )
 from dynamesis.checkers.history.column_builder import Builder
@@ -30,7 +31,7 @@ from dynamesis.checkers.history.op import (
     Unheld,
     canonical,
 )
-from dynamesis.checkers.history.pairing import INVOKE, Bools, Ints, Row
+from dynamesis.checkers.history.pairing import INFO, INVOKE, Bools, Ints, Row
 from dynamesis.checkers.history.spelling import JSON, Spelling
 from msgspec import UNSET
 
@@ -85,6 +86,9 @@ class History:
     due: dict[int, int] = field(default_factory=dict)
     #: the row of the same thread's event before each row (`pairing.previous`), where it was kept
     before: Ints | None = None
+    _told: dict[str, list[tuple[int, JsonObject]]] = field(
+        default_factory=dict, init=False, repr=False
+    )
     _rows: dict[tuple[str, ...], Bools] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -122,6 +126,21 @@ class History:
         for number in numbers[1:]:
             found |= self.f == number
         return found
+
+    def told(self, f: str) -> list[tuple[int, JsonObject]]:
+        """The rows in which the harness tells of something by this name, with the object that each
+        has; asked for by several checkers, and decoded once. Must not be changed."""
+        found = self._told.get(f)
+        if found is None:
+            rows = np.flatnonzero((self.kind == INFO) & (self.process == HARNESS) & self.rows(f))
+            values = ((row, self.value_of(row)) for row in rows.tolist())
+            found = self._told[f] = [each for each in values if isinstance(each[1], dict)]
+        return found
+
+    def count_by_f(self, chosen: Bools) -> list[int]:
+        """By number of each f: how many of the chosen rows have it."""
+        counts: list[int] = np.bincount(self.f[chosen], minlength=len(self.fs)).tolist()
+        return counts
 
     def where(self, chosen: Bools) -> tuple[Row, ...]:
         """The rows that are chosen, in order."""

@@ -120,6 +120,8 @@ def _fields(h: History) -> Iterator[Problem]:
 
 def _twice_written(h: History, written: Bools) -> Iterator[Problem]:
     rows = np.flatnonzero(written)
+    if not len(rows) or np.bincount(h.id[rows]).max() == 1:
+        return
     _, earliest = np.unique(h.id[rows], return_index=True)
     again = np.delete(rows, earliest)
     if len(again):
