@@ -124,12 +124,13 @@ class Causality:
         """The same without a matrix."""
         parents, starts = self._parents_and_starts
         seen = bytearray(len(self))
-        left: list[int] = versions.tolist()
-        while left:
-            version = left.pop()
-            if not seen[version]:
-                seen[version] = 1
-                left += parents[starts[version] : starts[version + 1]]
+        for version in versions.tolist():
+            seen[version] = 1
+        # parents have smaller numbers, so that one walk down meets each after all above it
+        for version in range(len(self) - 1, -1, -1):
+            if seen[version]:
+                for parent in parents[starts[version] : starts[version + 1]]:
+                    seen[parent] = 1
         mask: Bools = np.frombuffer(seen, np.bool_)
         return mask
 

@@ -7,6 +7,12 @@ import numpy as np
 from dynamesis.checkers.history.pairing import Bools, Ints
 
 
+def line_ends(content: bytes) -> int:
+    """How many newlines there are: numpy counts many faster than `bytes.count`, which stops at
+    each."""
+    return int(np.count_nonzero(np.frombuffer(content, np.uint8) == ord("\n")))
+
+
 def distinct(values: Ints) -> Ints:
     """The values, each once, in order."""
     return tally(values)[0]

@@ -185,9 +185,9 @@ class _Watch:
         found = self._lost.get((before, after))
         if found is None:
             there = self._named[after]
-            # most are parents of what is there
-            gone = self._named[before].difference(there, *map(self._c.parents_of, there))
-            lost = [version for version in gone if not self._replaced(version, there)]
+            lost = list(self._named[before] - there)
+            if lost:  # most are parents of what is there
+                lost = [version for version in lost if not self._replaced(version, there)]
             found = self._lost[before, after] = self._by_dot(before, after, lost) if lost else lost
         return found
 

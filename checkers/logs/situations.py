@@ -310,7 +310,11 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
             if what == "deleted":
                 versions.pop(copy, None)
             continue
-        alike = _alike_of(seen, event, STORED, reason)
+        alike = (
+            seen.get((STORED, reason, "hint_for" in event))
+            if reason is None or reason.__class__ is str
+            else None
+        ) or _alike_of(seen, event, STORED, reason)
         times = _times(event) if "times" in event else 1
         alike.times += times
         for field, name, when in alike.given:
