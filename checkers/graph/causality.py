@@ -122,7 +122,7 @@ class Causality:
 
     def _covered_by_few(self, versions: Ints) -> Bools:
         """The same without a matrix."""
-        parents, starts = self._parents_and_starts
+        parents, starts = self.parents_and_starts
         seen = bytearray(len(self))
         for version in versions.tolist():
             seen[version] = 1
@@ -135,7 +135,7 @@ class Causality:
         return mask
 
     @cached_property
-    def _parents_and_starts(self) -> tuple[list[int], list[int]]:
+    def parents_and_starts(self) -> tuple[list[int], list[int]]:
         """Both columns as lists, which are quicker for what looks at one version at a time."""
         return self.parents.tolist(), self.parent_start.tolist()
 
@@ -145,7 +145,7 @@ class Causality:
 
     def parents_of(self, version: int) -> list[int]:
         """The versions that its basis named."""
-        parents, starts = self._parents_and_starts
+        parents, starts = self.parents_and_starts
         return parents[starts[version] : starts[version + 1]]
 
     def path(self, above: int, below: int) -> list[int]:
@@ -273,7 +273,7 @@ class Causality:
 
     @cached_property
     def _siblings_and_starts(self) -> tuple[list[int], list[int]]:
-        """As `_parents_and_starts`, by row."""
+        """As `parents_and_starts`, by row."""
         return self.sibling.tolist(), self.history.sib_start.tolist()
 
     def _uses(self, versions: Ints, shown: list[list[int]]) -> dict[int, int]:

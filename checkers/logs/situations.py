@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dynamesis.checkers.logs.copy_lines import CopyLines, copy_lines
+from dynamesis.checkers.logs.copy_lines import STORED, CopyLines, copy_lines
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.logs.situation_lines import (
     SEVERAL,
@@ -270,9 +270,6 @@ def _by_event() -> dict[str, tuple[tuple[str, When], ...]]:
 _BY_EVENT = _by_event()
 
 
-_LISTS = (list, tuple)
-#: lines that show a copy
-STORED = "stored"
 #: lines that are situations, or that others are judged by; those of copies are looked at apart
 _OTHERS = tuple(sorted({*(each.event for each in SITUATIONS.values()), *TAKEN} - {STORED}))
 
@@ -302,10 +299,12 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
     same reason are, or of none."""
     before = Before()
     seen: _Seen = {}
+    #: by state, and one more for none: how many versions it has
+    sizes = [len(dots) for _, dots in lines.held] + [0]
     #: by copy: how many versions it has
     versions: dict[int, int] = {}
-    each = zip(lines.lines, lines.names, lines.numbers, lines.whys, lines.holds, strict=True)
-    for event, what, copy, reason, holds in each:
+    each = zip(lines.lines, lines.names, lines.numbers, lines.whys, lines.states, strict=True)
+    for event, what, copy, reason, state in each:
         if what != STORED:
             if what == "deleted":
                 versions.pop(copy, None)
@@ -320,7 +319,7 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
         for field, name, when in alike.given:
             if field in event and when(event, before):
                 counts[name] += times
-        now = len(holds) if isinstance(holds, _LISTS) else 0
+        now = sizes[state]
         had = versions.get(copy, 0)
         versions[copy] = now
         if now > 1 or had > 1:
