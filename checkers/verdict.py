@@ -127,6 +127,8 @@ class CheckerResult:
 
     def counts(self) -> dict[str, int]:
         """How many anomalies there are of each name."""
+        if not self.anomalies and not self.more:
+            return {}
         return dict(Counter(a.name for a in self.anomalies) + Counter(self.more))
 
     def to_dict(self) -> dict[str, object]:

@@ -17,17 +17,22 @@ def check_dots(run: Run) -> CheckerResult:
     """Was every acknowledged write stamped under a name of its own?"""
     c = run.order
     h = c.history
-    named: dict[tuple[str, str], dict[str, int]] = {}
+    named: dict[tuple[int, str], int] = {}
+    #: those of several writes: each write by its id, with its row
+    several: dict[tuple[int, str], dict[str, int]] = {}
     ids, keys = h.id.tolist(), h.key_of.tolist()
     for row in sorted(h.worth):
         dot = h.worth[row].get("dot") if ids[row] >= 0 else None
         if isinstance(dot, str):
-            writes = named.setdefault((h.keys[keys[row]], dot), {})
-            writes.setdefault(str(h.ids[ids[row]]), row)
+            first = named.setdefault((keys[row], dot), row)
+            if ids[first] != ids[row]:
+                writes = several.setdefault((keys[row], dot), {str(h.ids[ids[first]]): first})
+                writes.setdefault(str(h.ids[ids[row]]), row)
     if not named:
         return skip("no acknowledgement has the dot under which it was stamped")
     found = []
-    for (key, dot), writes in named.items():
+    for number, dot in filter(several.__contains__, named) if several else ():
+        key, writes = h.keys[number], several[number, dot]
         if len(writes) > 1:
             each = [f"{id}, acknowledged at {at(h, row)}" for id, row in writes.items()]
             why = (

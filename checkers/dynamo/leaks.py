@@ -10,12 +10,9 @@ node refuses everything.
 
 from __future__ import annotations
 
-import numpy as np
 from dynamesis.checkers.explain.describe import at, listed
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.pairing import INFO
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
@@ -59,10 +56,8 @@ def _last_sizes(h: History, timeline: Timeline) -> dict[str, tuple[int, dict[str
     found: dict[str, tuple[int, dict[str, int]]] = {}
     if timeline.quiesced is None:
         return found
-    rows = np.flatnonzero((h.kind == INFO) & (h.process == HARNESS) & h.rows("sizes"))
-    for row in rows[rows > timeline.quiesced].tolist():
-        value = h.value_of(row)
-        if not isinstance(value, dict):
+    for row, value in h.told("sizes"):
+        if row <= timeline.quiesced:
             continue
         sizes = {
             name: value[name]

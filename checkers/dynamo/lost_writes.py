@@ -36,6 +36,7 @@ from dynamesis.checkers.explain.describe import (
 )
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.arrays import among, distinct
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import Bools, Ints
 from dynamesis.checkers.history.spelling import JSON
@@ -65,13 +66,13 @@ def check_final(run: Run) -> CheckerResult:
     if unable is not None:
         return unable
     rows = _final_rows(c, timeline)
-    places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
+    places = _places(c, rows)
     settled = owed(run)
     if is_lww(test):
         return _with_risen(c, check_lww(c, rows, settled, test), settled, places)
     lost = _lost(c, settled, c.sibling[places])
     conclusive = _conclusive_keys(c, rows, CheckedRing.of(test))
-    judged = np.isin(c.key, conclusive)
+    judged = among(c.key, conclusive, len(c.history.keys))
     lost_versions = np.flatnonzero(lost & judged)
     back = _risen(c, settled, places)
     found = [_lost_write(c, v, rows) for v in lost_versions[:DESCRIBED].tolist()]
@@ -81,7 +82,7 @@ def check_final(run: Run) -> CheckerResult:
         for kind, all_of in (("lost-write", lost_versions), ("resurrection", back))
         if len(all_of) > DESCRIBED
     }
-    unread = np.unique(c.key[settled & ~judged])
+    unread = distinct(c.key[settled & ~judged])
     return judge(found, _unread_reason(c, unread), _details(c, rows), more)
 
 
@@ -106,7 +107,7 @@ def _check_everywhere(c: Causality, timeline: Timeline, settled: Bools) -> Check
     """Judge lost-write on a cluster that is not quiet: what is held nowhere is lost."""
     parts = [final_rows(c.history, timeline, f) for f in ("get", "dump")]
     rows = np.sort(np.concatenate(parts))
-    places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
+    places = _places(c, rows)
     lost = np.flatnonzero(_lost(c, settled, c.sibling[places]))
     found = [_lost_write(c, v, rows) for v in lost[:DESCRIBED].tolist()]
     more = {"lost-write": len(lost) - DESCRIBED} if len(lost) > DESCRIBED else {}
@@ -121,6 +122,11 @@ def _final_rows(c: Causality, timeline: Timeline) -> Ints:
     return np.sort(np.concatenate([gets, np.array(replicas, np.int64)]))
 
 
+def _places(c: Causality, rows: Ints) -> Ints:
+    """Where in the siblings the versions are that these rows showed."""
+    return np.flatnonzero(among(c.owner, rows, len(c.history)) & (c.sibling >= 0))
+
+
 def _lost(c: Causality, settled: Bools, final: Ints) -> Bools:
     """Versions covered neither by a final version nor by a delete that may have happened."""
     deletes = np.flatnonzero(c.deletes & c.may_take_effect)
@@ -131,6 +137,8 @@ def _risen(c: Causality, settled: Bools, places: Ints) -> Ints:
     """Places of final siblings that lie below a version that took effect: one a version."""
     replaced = c.replaced_by(settled)
     risen = places[replaced[c.sibling[places]]]
+    if not len(risen):
+        return risen
     _, first = np.unique(c.sibling[risen], return_index=True)
     return risen[np.sort(first)]
 
@@ -142,9 +150,9 @@ def _conclusive_keys(c: Causality, rows: Ints, ring: CheckedRing | None) -> Ints
     keys = set(h.key_of[rows[~dumps]].tolist())
     if ring is not None:
         dumped: dict[int, set[str]] = {}
-        for row in rows[dumps].tolist():
-            replica = h.nodes[h.replica[h.pair[row]]]
-            dumped.setdefault(int(h.key_of[row]), set()).add(replica)
+        replicas = h.replica[h.pair[rows[dumps]]].tolist()
+        for key, replica in zip(h.key_of[rows[dumps]].tolist(), replicas, strict=True):
+            dumped.setdefault(key, set()).add(h.nodes[replica])
         keys |= {k for k, at_ in dumped.items() if set(ring.primaries(h.keys[k])) <= at_}
     return np.array(sorted(keys), np.int64)
 

@@ -21,10 +21,9 @@ import numpy as np
 from dynamesis.checkers.explain.describe import at, listed, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
-from dynamesis.checkers.history.pairing import INFO, OK
+from dynamesis.checkers.history.pairing import OK
 from dynamesis.checkers.history.timeline import Timeline, crashed, exits
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
@@ -182,8 +181,7 @@ def check_hints(run: Run) -> CheckerResult:
     h = c.history
     excused = {node for fault in timeline.faults if fault.kind == "disk" for node in fault.nodes}
     last: dict[str, int] = {}
-    for row in _answers(h, "sizes"):
-        value = h.value_of(row)
+    for row, value in h.told("sizes"):
         if all(isinstance(value.get(name), int) for name in (_KEPT, *_FATES)):
             last[str(value.get("node"))] = row
     asked = {node: row for node, row in last.items() if node not in excused}
@@ -235,8 +233,7 @@ def members_answered(h: History, timeline: Timeline) -> list[tuple[int, str, fro
 
 
 def _answers(h: History, f: str) -> list[int]:
-    rows: list[int] = np.flatnonzero((h.kind == INFO) & (h.process == HARNESS) & h.rows(f)).tolist()
-    return [row for row in rows if isinstance(h.value_of(row), dict)]
+    return [row for row, _ in h.told(f)]
 
 
 def _too_many_siblings(c: Causality, bound: Any) -> Iterator[Anomaly]:
@@ -256,8 +253,7 @@ def _too_many_siblings(c: Causality, bound: Any) -> Iterator[Anomaly]:
 
 
 def _oversized(c: Causality, bounds: Mapping[str, Any]) -> Iterator[Anomaly]:
-    for row in _answers(c.history, "sizes"):
-        value = c.history.value_of(row)
+    for row, value in c.history.told("sizes"):
         for name, size in value.items():
             bound = bounds.get(name)
             if isinstance(bound, int | float) and isinstance(size, int | float) and size > bound:

@@ -208,9 +208,9 @@ class LedgerJudge:
         """Why an acknowledgement is impossible; empty where it is not."""
         h, need, info = self.h, self.needs.at(row), self.h.worth.get(row)
         could = self.could_answer(row, begin, row)
-        primaries = self.primaries(row)
-        answered = could.intersection(primaries if need.strict else self.members)
-        possible = len(could.intersection(primaries))
+        primaries = could.intersection(self.primaries(row))
+        answered = primaries if need.strict else could.intersection(self.members)
+        possible = len(primaries)
         writes = h.fs[h.f[row]] != "get"
         known = writes or bool(h.sib_start[row + 1] > h.sib_start[row])
         reason = contradiction(info, need, possible, known or need.notfound_ok)

@@ -45,7 +45,7 @@ def claims(quorum_info: Any) -> tuple[object, ...]:
 def forgetful(quorum_info: Any) -> str | None:
     """How the answer to a write contradicts itself where no copy counts before it is durable: it
     claims more copies than durable ones."""
-    if not isinstance(quorum_info, Mapping):
+    if quorum_info.__class__ is not dict and not isinstance(quorum_info, Mapping):
         return None
     replicas, durable = quorum_info.get("replicas"), quorum_info.get("durable")
     if not isinstance(replicas, int) or not isinstance(durable, int) or durable >= replicas:
@@ -59,25 +59,30 @@ def forgetful(quorum_info: Any) -> str | None:
 def contradiction(quorum_info: Any, need: Need, possible: int, known: bool) -> str | None:
     """How an answer's claims about itself contradict what they must be. `possible`: primaries
     that could answer; `known`: False for a get whose stand-ins count for nothing."""
-    if not isinstance(quorum_info, Mapping):
+    if quorum_info.__class__ is not dict and not isinstance(quorum_info, Mapping):
         return None
-    numbers = {k: v for k, v in quorum_info.items() if isinstance(v, int)}
-    replicas = numbers.get("replicas", need.answers)
+    replicas, primaries = quorum_info.get("replicas"), quorum_info.get("primaries")
+    durable, fallbacks = quorum_info.get("durable"), quorum_info.get("fallbacks")
+    if not isinstance(replicas, int):
+        replicas = need.answers
     if replicas < need.answers:
         return f"the answer itself claims only {counted(replicas, 'replica')}"
-    for name, least in (("primaries", need.primaries), ("durable", need.durable)):
-        if numbers.get(name, least) < least:
-            return f"the answer itself claims only {numbers[name]} {name}"
-    if numbers.get("primaries", 0) > possible:
+    for name, number, least in (
+        ("primaries", primaries, need.primaries),
+        ("durable", durable, need.durable),
+    ):
+        if isinstance(number, int) and number < least:
+            return f"the answer itself claims only {number} {name}"
+    if isinstance(primaries, int) and primaries > possible:
         return (
-            f"the answer claims {counted(numbers['primaries'], 'primary', 'primaries')}, of which "
+            f"the answer claims {counted(primaries, 'primary', 'primaries')}, of which "
             f"{possible} could answer"
         )
-    if numbers.get("durable", 0) > replicas:
-        return f"the answer claims {_copies(numbers['durable'])} of {counted(replicas, 'replica')}"
-    if not known and numbers.get("fallbacks", 0) > 0:
+    if isinstance(durable, int) and durable > replicas:
+        return f"the answer claims {_copies(durable)} of {counted(replicas, 'replica')}"
+    if not known and isinstance(fallbacks, int) and fallbacks > 0:
         return (
-            f"{numbers['fallbacks']} of the copies that the answer counts, on fallbacks for a "
+            f"{fallbacks} of the copies that the answer counts, on fallbacks for a "
             "primary, held nothing (it showed nothing): that proves nothing"
         )
     return None

@@ -157,7 +157,7 @@ def check_replicas(run: Run) -> CheckerResult:
 def _keys_written(h: History) -> set[int]:
     """The keys of which a write was acknowledged."""
     wrote = (h.kind == OK) & (h.process >= 0) & h.rows("put", "delete")
-    return set(np.unique(h.key_of[wrote & (h.key_of >= 0)]).tolist())
+    return set(h.key_of[wrote & (h.key_of >= 0)].tolist())
 
 
 def _needless(h: History, timeline: Timeline) -> Iterator[Anomaly]:
@@ -210,15 +210,19 @@ def _holds(h: History, row: int) -> bool:
 
 def _dumps(h: History, rows: list[int], reaping: bool) -> Dumps:
     dumps: Dumps = {}
-    for row in rows:
-        span = slice(int(h.sib_start[row]), int(h.sib_start[row + 1]))
-        deleted = h.sib_deleted[span].tolist()
-        values = [-1 if d else v for d, v in zip(deleted, h.sib_value[span].tolist(), strict=True)]
-        content = tuple(sorted(zip(h.sib_id[span].tolist(), values, deleted, strict=True)))
-        if reaping and all(deleted):
+    if not rows:
+        return dumps
+    first, places = int(h.sib_start[rows[0]]), np.array(rows)
+    held = slice(first, int(h.sib_start[rows[-1] + 1]))
+    values = np.where(h.sib_deleted[held], -1, h.sib_value[held]).tolist()
+    flat = list(zip(h.sib_id[held].tolist(), values, h.sib_deleted[held].tolist(), strict=True))
+    begin, end = (h.sib_start[places] - first).tolist(), (h.sib_start[places + 1] - first).tolist()
+    keys, replicas = h.key_of[places].tolist(), h.replica[h.pair[places]].tolist()
+    for row, key, replica, *span in zip(rows, keys, replicas, begin, end, strict=True):
+        content = tuple(sorted(flat[slice(*span)]))
+        if reaping and all(deleted for _, _, deleted in content):
             content = ()
-        replica = h.nodes[h.replica[h.pair[row]]]
-        dumps.setdefault(int(h.key_of[row]), {})[replica] = (row, content)
+        dumps.setdefault(key, {})[h.nodes[replica]] = (row, content)
     return dumps
 
 

@@ -60,7 +60,7 @@ class Need:
     notfound_ok: bool = False
     local: int = 0
 
-    @property
+    @cached_property
     def answers(self) -> int:
         """The fewest answers with which all of that can be had."""
         return max(self.enough, self.primaries, self.durable, self.local)
@@ -82,14 +82,23 @@ class Needs:
         self._n = int(test.get("n") or max(self._r, self._w))
         self._strict = test.get("sloppy") is False
         self._defaults = {f: self._need(f, {}) for f in ("get", "put")}
+        #: by row of an invocation that asks for something
+        self._asked: dict[int, Need] = {}
 
     def at(self, row: int) -> Need:
         """The need of the operation that an event begins or ends."""
         h = self._h
         f = "get" if h.fs[h.f[row]] == "get" else "put"
+        if not h.options:
+            return self._defaults[f]
         begun = row if h.kind[row] == INVOKE else int(h.pair[row])
         asked = h.options.get(begun)
-        return self._need(f, asked) if asked else self._defaults[f]
+        if not asked:
+            return self._defaults[f]
+        found = self._asked.get(begun)
+        if found is None:
+            found = self._asked[begun] = self._need(f, asked)
+        return found
 
     def impossible(self, row: int) -> bool:
         """Whether the operation that an event ends asked for a number of nodes that there is not:

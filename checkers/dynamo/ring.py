@@ -60,7 +60,7 @@ class CheckedRing:
 
     def partition(self, key: str) -> int:
         """The partition of a key."""
-        return int.from_bytes(md5(key.encode()).digest()) * len(self.owners) >> 128
+        return _hash(key) * len(self.owners) >> 128
 
     def primaries(self, key: str) -> tuple[str, ...]:
         """The N nodes that should hold a key; fewer only when there are fewer nodes."""
@@ -80,6 +80,12 @@ class CheckedRing:
 def everywhere(test: Mapping[str, Any] | None) -> bool:
     """Whether every node is to hold every key, as test.json has it."""
     return (test or {}).get("replicas") == "all"
+
+
+@lru_cache(maxsize=4096)
+def _hash(key: str) -> int:
+    """Where a key lies on the ring, of 128 bits."""
+    return int.from_bytes(md5(key.encode()).digest())
 
 
 @lru_cache(maxsize=4096)

@@ -39,6 +39,7 @@ SESSIONS = ("read-your-writes", "monotonic-reads", "monotonic-writes", "writes-f
 COUNTED = 400_000
 
 BEGIN, WROTE, SHOWED, ACKNOWLEDGED = range(4)
+_HAPPENS = np.array((WROTE, ACKNOWLEDGED, BEGIN, SHOWED))
 
 
 @dataclass
@@ -176,19 +177,13 @@ def _sweep(c: Causality, sweep: Sweep, versions: Ints, gets: Ints) -> Iterator[M
 
 
 def _in_order(c: Causality, versions: Ints, gets: Ints) -> Iterator[tuple[int, int]]:
-    """What happened to a key, in order of rows: (WROTE, version), (ACKNOWLEDGED, version),
-    (BEGIN, get), (SHOWED, get)."""
+    """What happened to a key, in order of rows, each of which is one of these: (WROTE, version),
+    (ACKNOWLEDGED, version), (BEGIN, get), (SHOWED, get)."""
     acknowledged = versions[c.outcome[versions] == OK]
-    parts = (
-        (c.written[versions], WROTE, versions),
-        (c.ended[acknowledged], ACKNOWLEDGED, acknowledged),
-        (c.history.pair[gets], BEGIN, gets),
-        (gets, SHOWED, gets),
-    )
-    rows = np.concatenate([rows for rows, _, _ in parts])
-    what = np.concatenate([np.full(len(rows), what) for rows, what, _ in parts])
-    numbers = np.concatenate([numbers for _, _, numbers in parts])
-    order = np.lexsort((numbers, what, rows))
+    rows = (c.written[versions], c.ended[acknowledged], c.history.pair[gets], gets)
+    what = np.repeat(_HAPPENS, tuple(map(len, rows)))
+    numbers = np.concatenate((versions, acknowledged, gets, gets))
+    order = np.argsort(np.concatenate(rows))
     return zip(what[order].tolist(), numbers[order].tolist(), strict=True)
 
 

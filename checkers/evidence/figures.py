@@ -37,6 +37,9 @@ CONDITIONS = frozenset({"cas-mismatch", "empty", "insufficient"})
 READS = frozenset({"get", "read", "dump", "r", "list", "scan"})
 TXN = "txn"
 
+#: What is counted of the operations of an f.
+_OPERATIONS = ("tried", "acknowledged", "during_faults", "after_faults")
+
 
 def is_write(f: str) -> bool:
     """Whether operations of this f may change something."""
@@ -62,9 +65,10 @@ def final_by_key(h: History, timeline: Timeline) -> dict[tuple[str, str | None],
     if timeline.final is None:
         return came
     asked = np.flatnonzero((h.kind == INVOKE) & (h.process >= 0))
-    for row in asked[asked > timeline.final].tolist():
-        end = int(h.pair[row])
-        ok = end >= 0 and bool(h.kind[end] == OK)
+    asked = asked[asked > timeline.final]
+    ends = h.pair[asked]
+    succeeded = (ends >= 0) & (h.kind[ends] == OK)
+    for row, ok in zip(asked.tolist(), succeeded.tolist(), strict=True):
         for key in _keys(h, row):
             name = (h.fs[h.f[row]], key)
             came[name] = came.get(name, False) or ok
@@ -103,23 +107,21 @@ def figures(run: Run) -> Figures:
     during, since = _during(h, timeline), _since(h, timeline)
     load = _load(h, timeline)
     writes = ok & load & h.rows(*(f for f in h.fs if is_write(f)))
-    writes[_only_reading(h, np.flatnonzero(writes & h.rows(TXN)))] = False
+    if TXN in h.fs:
+        writes[_only_reading(h, np.flatnonzero(writes & h.rows(TXN)))] = False
     floor: Figures = {**_least(run.test or {}), "share": LEAST_SHARE}
     test = run.test or {}
     copies = len(test.get("nodes", ())) if test.get("replicas") == "all" else test.get("n", 0)
     floor["replicas"] = 2 if isinstance(copies, int) and copies > 1 else 0
+    rows = (invoked, ok, ok & during, ok & since & ~during)
     found: Figures = {
         "tried": _count(invoked & load),
         "acknowledged": _count(ok & load),
         "writes": _count(writes),
         "operations": {
-            f: {
-                "tried": _count(mine),
-                "acknowledged": _count(mine & ok),
-                "during_faults": _count(mine & ok & during),
-                "after_faults": _count(mine & ok & since & ~during),
-            }
-            for f, mine in _by_f(h, invoked).items()
+            f: dict(zip(_OPERATIONS, counts, strict=True))
+            for f, *counts in zip(h.fs, *map(h.count_by_f, rows), strict=True)
+            if counts[0]
         },
         "faults": [_fault(fault) for fault in timeline.faults],
         "nemesis_failed": len(timeline.failed),
@@ -146,11 +148,6 @@ def _only_reading(h: History, rows: Ints) -> Ints:
 
 def _count(rows: Bools) -> int:
     return int(np.count_nonzero(rows))
-
-
-def _by_f(h: History, invoked: Bools) -> dict[str, Bools]:
-    found = {f: invoked & (h.f == number) for number, f in enumerate(h.fs)}
-    return {f: mine for f, mine in found.items() if np.any(mine)}
 
 
 def _load(h: History, timeline: Timeline) -> Bools:
@@ -211,9 +208,10 @@ def _compared(h: History, timeline: Timeline) -> Figures:
     rows = final_rows(h, timeline, "dump")
     hints = hint_targets(h, rows)
     copies: dict[int, set[int]] = {}
-    for row in rows.tolist():
+    keys, nodes = h.key_of[rows].tolist(), h.replica[h.pair[rows]].tolist()
+    for row, key, node in zip(rows.tolist(), keys, nodes, strict=True):
         if row not in hints:
-            copies.setdefault(int(h.key_of[row]), set()).add(int(h.replica[h.pair[row]]))
+            copies.setdefault(key, set()).add(node)
     several = [len(nodes) for nodes in copies.values() if len(nodes) > 1]
     most = max((len(nodes) for nodes in copies.values()), default=0)
     return {"keys": len(several), "replicas": sum(several), "most_replicas": most}

@@ -11,12 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 from dynamesis.checkers.explain.describe import concerned, listed
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.pairing import INFO
 from dynamesis.checkers.history.timeline import Timeline
 
 #: phases that every test goes through from its heal on; one that was interrupted leaves some out
@@ -75,6 +72,5 @@ def members(h: History, timeline: Timeline) -> set[str]:
 
 def _answers(h: History, timeline: Timeline, f: str) -> dict[str, Mapping[str, Any]]:
     """By node what it answered after the event that recorded quiet."""
-    rows = np.flatnonzero((h.kind == INFO) & (h.process == HARNESS) & h.rows(f))
-    values = [h.value_of(row) for row in rows[rows > (timeline.quiesced or 0)].tolist()]
-    return {str(value.get("node")): value for value in values if isinstance(value, dict)}
+    since = timeline.quiesced or 0
+    return {str(value.get("node")): value for row, value in h.told(f) if row > since}

@@ -102,11 +102,12 @@ def vacuities(run: Run) -> Iterator[str]:
 
 def _without_ok(h: History) -> Iterator[str]:
     clients = h.process >= 0
-    for number, f in enumerate(h.fs):
-        of_f = clients & (h.f == number)
-        tried = int(np.count_nonzero(of_f & (h.kind == INVOKE)))
-        if tried and not np.any(of_f & (h.kind == OK)):
-            ended = _commonest_end(h, np.flatnonzero(of_f & (h.kind != INVOKE)))
+    every = h.count_by_f(clients & (h.kind == INVOKE))
+    succeeded = h.count_by_f(clients & (h.kind == OK))
+    for number, (f, tried, ok) in enumerate(zip(h.fs, every, succeeded, strict=True)):
+        if tried and not ok:
+            ends = clients & (h.f == number) & (h.kind != INVOKE)
+            ended = _commonest_end(h, np.flatnonzero(ends))
             yield f"{f} was tried {times(tried)} and never succeeded{ended}"
 
 
@@ -132,14 +133,13 @@ def _never_again(h: History, timeline: Timeline) -> Iterator[str]:
     if first is None:
         return
     clients, later = h.process >= 0, np.arange(len(h)) > first.started
-    done = clients & (h.kind == OK)
+    ok = clients & (h.kind == OK)
+    done = ok.copy()
     done[_conditions_not_met(h)] = True
-    done[done] = h.pair[np.flatnonzero(done)] > first.started
-    for number, f in enumerate(h.fs):
-        of_f = clients & (h.f == number)
-        tried = int(np.count_nonzero(of_f & later & (h.kind == INVOKE)))
-        before = bool(np.any(of_f & (h.kind == OK)))
-        if tried >= AGAIN and before and not np.any(done & of_f):
+    done &= h.pair > first.started
+    every = map(h.count_by_f, (clients & later & (h.kind == INVOKE), ok, done & clients))
+    for f, tried, before, since in zip(h.fs, *every, strict=True):
+        if tried >= AGAIN and before and not since:
             yield (
                 f"{f} never succeeded once the faults had begun at {at(h, first.started)}: it was "
                 f"tried {times(tried)}"

@@ -122,19 +122,20 @@ class Causality:
 
     def _covered_by_few(self, versions: Ints) -> Bools:
         """The same without a matrix."""
-        parents, starts = self._parents_and_starts
+        parents, starts = self.parents_and_starts
         seen = bytearray(len(self))
-        left: list[int] = versions.tolist()
-        while left:
-            version = left.pop()
-            if not seen[version]:
-                seen[version] = 1
-                left += parents[starts[version] : starts[version + 1]]
+        for version in versions.tolist():
+            seen[version] = 1
+        # parents have smaller numbers, so that one walk down meets each after all above it
+        for version in range(len(self) - 1, -1, -1):
+            if seen[version]:
+                for parent in parents[starts[version] : starts[version + 1]]:
+                    seen[parent] = 1
         mask: Bools = np.frombuffer(seen, np.bool_)
         return mask
 
     @cached_property
-    def _parents_and_starts(self) -> tuple[list[int], list[int]]:
+    def parents_and_starts(self) -> tuple[list[int], list[int]]:
         """Both columns as lists, which are quicker for what looks at one version at a time."""
         return self.parents.tolist(), self.parent_start.tolist()
 
@@ -144,7 +145,7 @@ class Causality:
 
     def parents_of(self, version: int) -> list[int]:
         """The versions that its basis named."""
-        parents, starts = self._parents_and_starts
+        parents, starts = self.parents_and_starts
         return parents[starts[version] : starts[version + 1]]
 
     def path(self, above: int, below: int) -> list[int]:
@@ -272,7 +273,7 @@ class Causality:
 
     @cached_property
     def _siblings_and_starts(self) -> tuple[list[int], list[int]]:
-        """As `_parents_and_starts`, by row."""
+        """As `parents_and_starts`, by row."""
         return self.sibling.tolist(), self.history.sib_start.tolist()
 
     def _uses(self, versions: Ints, shown: list[list[int]]) -> dict[int, int]:

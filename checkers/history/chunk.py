@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from dynamesis.checkers.history.codes import TYPES
-from dynamesis.checkers.history.op import JsonObject, Line, OpError, RawSibling
+from dynamesis.checkers.history.op import (
+    JsonObject,
+    Line,
+    Op,
+    OpError,
+    RawSibling,
+    Sibling,
+    as_raw,
+    text,
+)
 from dynamesis.checkers.history.pairing import Ints
 from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
@@ -56,6 +65,26 @@ class Chunk:
         index, time, kind, process, f, *rest = zip(*map(astuple, lines), strict=True)
         kinds = list(map(_KIND.__getitem__, kind))
         return cls(index, time, kinds, process, f, *columns(rest, range(len(lines)), len(lines)))
+
+    @classmethod
+    def of_ops(cls, ops: Sequence[Op]) -> Chunk:
+        """The columns of events in memory; one without index gets its place, one without time 1 ms
+        a step. Raises TypeError for a value JSON cannot hold."""
+        if not ops:
+            return cls((), (), (), (), ())
+        index, time, kind, process, f, *rest = zip(*map(astuple, ops), strict=True)
+        if -1 in index:
+            index = tuple(i if given < 0 else given for i, given in enumerate(index))
+        if -1 in time:
+            time = tuple(i * 1_000_000 if given < 0 else given for i, given in enumerate(time))
+        kinds = list(map(_KIND.__getitem__, kind))
+        key, id_, values, basis, node, replica, siblings, *few = rest
+        fields = [key, id_, list(map(text, values)), basis, node, replica, _raw(siblings), *few]
+        return cls(index, time, kinds, process, f, *columns(fields, range(len(ops)), len(ops)))
+
+
+def _raw(siblings: Sequence[list[Sibling] | None]) -> list[list[RawSibling] | None]:
+    return [None if shown is None else list(map(as_raw, shown)) for shown in siblings]
 
 
 def columns(fields: Sequence[Sequence[Any]], rows: Sequence[int], count: int) -> list[Any]:

@@ -187,9 +187,10 @@ class Builder:
         Versions of model `dynamo` go by their ids instead."""
         kind, value = columns["kind"], columns["value"]
         nothing = (value == self._values.null) & (kind != OK)
-        own = [number for f, number in self._names["f"].items() if f in DYNAMO]
+        others = np.array([f not in DYNAMO for f in self._names["f"]][1:], np.bool_)
         ends = (columns["process"] >= 0) & (kind != INVOKE) & (other >= 0)
-        ends &= ~np.isin(columns["f"], own)
+        if len(others):
+            ends &= others[columns["f"]]
         filled: Bools = ends & ((value < 0) | nothing)
         return filled
 
@@ -216,6 +217,8 @@ def _joined(chunks: list[npt.NDArray[Any] | tuple[int, int]], dtype: type) -> np
         count = sum(int(chunk[1]) for chunk in chunks)
         return np.broadcast_to(np.array(alike.pop(), dtype), (count,))
     arrays = [np.full(c[1], c[0], dtype) if isinstance(c, tuple) else c for c in chunks]
+    if len(arrays) == 1:
+        return arrays[0]
     return np.concatenate(arrays) if arrays else np.empty(0, dtype)
 
 

@@ -19,6 +19,7 @@ from dynamesis.checkers.history.chunk import Chunk
 from dynamesis.checkers.history.codes import (
     ABSENT,
     BLIND,
+    HARNESS,
     TYPES,
 )
 from dynamesis.checkers.history.column_builder import Builder
@@ -28,12 +29,14 @@ from dynamesis.checkers.history.op import (
     OpError,
     Sibling,
     Unheld,
-    as_line,
     canonical,
 )
-from dynamesis.checkers.history.pairing import INVOKE, Bools, Ints, Row
+from dynamesis.checkers.history.pairing import INFO, INVOKE, Bools, Ints, Row
 from dynamesis.checkers.history.spelling import JSON, Spelling
 from msgspec import UNSET
+
+#: rows of a history up to which what is asked of it often is kept
+_KEPT = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,12 @@ class History:
     options: dict[int, JsonObject] = field(default_factory=dict)
     #: of invocations that began late, when they were due, ns
     due: dict[int, int] = field(default_factory=dict)
+    #: the row of the same thread's event before each row (`pairing.previous`), where it was kept
+    before: Ints | None = None
+    _told: dict[str, list[tuple[int, JsonObject]]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _rows: dict[tuple[str, ...], Bools] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -90,12 +99,8 @@ class History:
         """From events in memory. One without index gets its place; one without time, 1 ms
         a step. Checks nothing: see `checkers.history.wellformed`."""
         builder = Builder()
-        lines = [as_line(op) for op in ops]
-        for i, line in enumerate(lines):
-            line.index = i if line.index < 0 else line.index
-            line.time = i * 1_000_000 if line.time < 0 else line.time
-        builder.add(Chunk.of(lines))
-        return cls.built(builder, path)
+        builder.add(Chunk.of_ops(ops if isinstance(ops, Sequence) else list(ops)))
+        return cls(**builder.build(), path=path, before=builder.before)
 
     @classmethod
     def built(cls, builder: Builder, path: str, spelled: Spelling = JSON) -> History:
@@ -103,12 +108,39 @@ class History:
         return cls(**builder.build(), path=path, spelled=spelled)
 
     def rows(self, *fs: str) -> Bools:
-        """Which rows have one of these fs."""
-        found = np.zeros(len(self.f), dtype=bool)
-        for number, name in enumerate(self.fs):
-            if name in fs:
-                found |= self.f == number
+        """Which rows have one of these fs. Of a history that is not long the answer is kept, since
+        checkers ask for the same again and again; it cannot be changed."""
+        found = self._rows.get(fs)
+        if found is None:
+            found = self._rows_of(fs)
+            if len(found) <= _KEPT:
+                found.flags.writeable = False
+                self._rows[fs] = found
         return found
+
+    def _rows_of(self, fs: Sequence[str]) -> Bools:
+        numbers = [number for number, name in enumerate(self.fs) if name in fs]
+        if not numbers:
+            return np.zeros(len(self.f), dtype=bool)
+        found: Bools = self.f == numbers[0]
+        for number in numbers[1:]:
+            found |= self.f == number
+        return found
+
+    def told(self, f: str) -> list[tuple[int, JsonObject]]:
+        """The rows in which the harness tells of something by this name, with the object that each
+        has; asked for by several checkers, and decoded once. Must not be changed."""
+        found = self._told.get(f)
+        if found is None:
+            rows = np.flatnonzero((self.kind == INFO) & (self.process == HARNESS) & self.rows(f))
+            values = ((row, self.value_of(row)) for row in rows.tolist())
+            found = self._told[f] = [each for each in values if isinstance(each[1], dict)]
+        return found
+
+    def count_by_f(self, chosen: Bools) -> list[int]:
+        """By number of each f: how many of the chosen rows have it."""
+        counts: list[int] = np.bincount(self.f[chosen], minlength=len(self.fs)).tolist()
+        return counts
 
     def where(self, chosen: Bools) -> tuple[Row, ...]:
         """The rows that are chosen, in order."""

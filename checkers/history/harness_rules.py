@@ -37,6 +37,8 @@ def first_unknown_node(history: History, test: Mapping[str, Any] | None) -> Prob
     if isinstance(ring, Mapping):
         known.update(map(str, ring.get("owners") or ()))
     strange = [number for number, node in enumerate(history.nodes) if node not in known]
+    if not strange:
+        return None
     found = (
         problem._replace(message=f"expected one of {', '.join(sorted(known))}; {problem.message}")
         for column, field in ((history.node, "node"), (history.replica, "replica"))

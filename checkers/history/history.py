@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from dynamesis.checkers.history.arrays import line_ends
 from dynamesis.checkers.history.chunk import Chunk
 from dynamesis.checkers.history.codes import TYPES
 from dynamesis.checkers.history.column_builder import Builder as _Builder
@@ -95,7 +96,7 @@ def _decoded(lines: bytes, before: int, path: str | Path) -> list[Line]:
     except UNDECODABLE:
         _find_bad_line(lines, before, path)
         raise
-    if len(decoded) != lines.count(b"\n"):
+    if len(decoded) != line_ends(lines):
         _find_bad_line(lines, before, path)
     return decoded
 

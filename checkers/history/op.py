@@ -118,11 +118,21 @@ class Unheld(str):
 _encoder = msgspec.json.Encoder()
 
 
+def text(value: Any) -> bytes:
+    """A value as JSON, empty for none."""
+    if value is None:
+        return b""
+    return value.encode() if value.__class__ is Unheld else _encoder.encode(value)
+
+
 def raw(value: Any) -> msgspec.Raw:
     """A value as undecoded JSON."""
-    if value is None:
-        return NO_VALUE
-    return msgspec.Raw(value.encode() if isinstance(value, Unheld) else _encoder.encode(value))
+    return NO_VALUE if value is None else msgspec.Raw(text(value))
+
+
+def as_raw(sibling: Sibling) -> RawSibling:
+    """The sibling with its value encoded."""
+    return RawSibling(sibling.id, raw(sibling.value), sibling.deleted)
 
 
 def canonical(value: Any) -> bytes:
@@ -145,7 +155,7 @@ def as_line(op: Op) -> Line:
         op.basis,
         op.node,
         op.replica,
-        None if siblings is None else [RawSibling(s.id, raw(s.value), s.deleted) for s in siblings],
+        None if siblings is None else list(map(as_raw, siblings)),
         op.error,
         op.worth,
         op.options,

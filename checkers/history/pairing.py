@@ -25,9 +25,9 @@ def threads(process: Ints, f: Ints, key: Ints, replica: Ints) -> Ints:
     """A number for each row such that one thread has one operation open at most."""
     thread = process.copy()
     names: dict[tuple[int, ...], int] = {}
-    for row in np.flatnonzero(process < 0).tolist():
-        name = (int(process[row]), int(f[row]), int(key[row]), int(replica[row]))
-        thread[row] = -1 - names.setdefault(name, len(names))
+    rows = np.flatnonzero(process < 0)
+    named = zip(*(column[rows].tolist() for column in (process, f, key, replica)), strict=True)
+    thread[rows] = [-1 - names.setdefault(name, len(names)) for name in named]
     return thread
 
 

@@ -33,6 +33,7 @@ def first_problem(
     each row claimed as its index; None for a history of another tool, whose puts and gets need
     not be those of model dynamo if none of them names a version. `before`: the row of the same
     thread's event before each row, where that is known."""
+    before = history.before if before is None else before
     if before is None:
         h = history
         before = previous(threads(h.process, h.f, h.key, h.replica))
@@ -119,6 +120,8 @@ def _fields(h: History) -> Iterator[Problem]:
 
 def _twice_written(h: History, written: Bools) -> Iterator[Problem]:
     rows = np.flatnonzero(written)
+    if not len(rows) or np.bincount(h.id[rows]).max() == 1:
+        return
     _, earliest = np.unique(h.id[rows], return_index=True)
     again = np.delete(rows, earliest)
     if len(again):

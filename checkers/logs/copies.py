@@ -22,9 +22,11 @@ node, as one does whose disk is an older one; or the membership changed.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -193,14 +195,12 @@ def lines_taken_back(logs: Logs) -> set[int]:
     lines = logs.once(copy_lines)
     #: by copy: its lines that have not been taken back, of copies of which some were; an `undone`
     #: that names no state takes nothing back
-    left: dict[int, list[int]] = {
-        copy: []
-        for what, copy, hash in zip(lines.names, lines.numbers, lines.hashes, strict=True)
-        if what == "undone" and hash is not None
-    }
+    undone = [bisect_left(lines.places, place) for place in logs.places("undone")]
+    undone = [line for line in undone if lines.hashes[line] is not None]
+    left: dict[int, list[int]] = {lines.numbers[line]: [] for line in undone}
     found: set[int] = set()
     lives: dict[str, int] = {}
-    for place, copy in enumerate(lines.numbers if left else ()):
+    for place, copy in enumerate(islice(lines.numbers, undone[-1] + 1 if undone else 0)):
         if copy == NONE:
             event = lines.lines[place]
             lives[event["node"]] = event.get("mono", 0)

@@ -46,12 +46,15 @@ class Logs:
         known: list[Event] = []
         by_node: defaultdict[str, list[Event]] = defaultdict(list)
         by_kind: defaultdict[str, list[int]] = defaultdict(list)
+        add, place = known.append, 0
         for event in events:
-            node, kind = event.get("node"), event.get("event")
-            if isinstance(node, str) and isinstance(kind, str):
+            get = event.get
+            node, kind = get("node"), get("event")
+            if node.__class__ is str and kind.__class__ is str:
                 by_node[node].append(event)
-                by_kind[kind].append(len(known))
-                known.append(event)
+                by_kind[kind].append(place)
+                add(event)
+                place += 1
         since = began if isinstance(began, int) else None
         return cls(tuple(known), since, dict(by_node), dict(by_kind))
 

@@ -70,58 +70,36 @@ class _Watch:
         versions = dict(zip(c.history.ids, c.of_id.tolist(), strict=True))
         #: by write of the lines, and one more for none: its version, NONE where there is none
         self._version_of = [versions.get(id, NONE) for id in self._lines.ids] + [NONE]
-        #: (key, dots) -> state
-        self._states: dict[tuple[str, tuple[str, ...]], int] = {}
-        #: (key, dot) -> version; None where two writes have one dot
-        self._of_dot: dict[tuple[str, str], int | None] = {}
+        #: key -> dot -> version; None where two writes have one dot
+        self._of_dot: defaultdict[str, dict[str, int | None]] = defaultdict(dict)
         #: the versions of which some line has the dot
         self._dotted: set[int] = set()
-        #: key -> hash -> state
-        self._of_hash: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        #: by line: the state that it shows, NONE where it shows none
-        self._shown = self._note()
-        #: by state
-        self._dots = list(self._states)
+        self._note_dots()
+        of_dot = self._of_dot
         #: by state: the versions that its dots name, as far as they are known; and whether all are
-        named = [{self._of_dot.get((key, dot)) for dot in dots} for key, dots in self._dots]
+        named = [frozenset(map(of_dot[key].get, dots)) for key, dots in self._lines.held]
         self._whole = [None not in each for each in named]
-        self._named = [frozenset([v for v in each if v is not None]) for each in named]
+        self._named = [
+            frozenset(v for v in each if v is not None) if None in each else each for each in named
+        ]
         #: (state, state after it) -> the versions that it has, and that are not replaced there
         self._lost: dict[tuple[int, int], list[int]] = {}
         self._upon: dict[tuple[int, int], bool] = {}
         self.merges = 0
 
-    def _note(self) -> list[int]:
-        """The state that each line shows; what it shows of dots and hashes is noted."""
-        lines, states = self._lines, self._states
-        of_hashes = [self._of_hash[key] for _, key, _ in lines.copies]
-        shown: list[int] = []
-        #: by state, its dots
-        dots_of: list[list[str]] = []
-        columns = lines.names, lines.numbers, lines.holds, lines.hashes, lines.dots, lines.writes
-        for what, copy, holds, hash, dot, write in zip(*columns, strict=True):
-            if what != "stored" or holds.__class__ is not list:
-                shown.append(NONE)
-                continue
-            of_hash = of_hashes[copy]
-            state = of_hash.get(hash) if hash.__class__ is str else None
-            # most lines show what another one has shown under the same hash
-            if state is None or dots_of[state] != holds:
-                dots = list(map(str, holds))
-                state = states.setdefault((lines.copies[copy][1], tuple(dots)), len(dots_of))
-                if state == len(dots_of):
-                    dots_of.append(dots)
-                if hash.__class__ is str:
-                    of_hash.setdefault(hash, state)
-            shown.append(state)
-            if dot.__class__ is str:
+    def _note_dots(self) -> None:
+        """Which version each dot names, by the lines of stamps."""
+        lines = self._lines
+        columns = lines.dots, lines.states, lines.numbers, lines.writes
+        for dot, state, copy, write in zip(*columns, strict=True):
+            if dot.__class__ is str and state != NONE:
                 key = lines.copies[copy][1]
                 version = self._written(write, key)
                 if version is not None:
                     self._dotted.add(version)
-                if self._of_dot.setdefault((key, dot), version) != version:
-                    self._of_dot[key, dot] = None
-        return shown
+                of_dot = self._of_dot[key]
+                if of_dot.setdefault(dot, version) != version:
+                    of_dot[dot] = None
 
     def _written(self, write: int, key: str) -> int | None:
         """The version that a line comes of, if the history has it and it is of the line's key."""
@@ -131,35 +109,40 @@ class _Watch:
     def dropped(self) -> Iterator[Dropped]:
         """What is missing after each line, each version once a copy and a drop."""
         lines = self._lines
-        #: copy -> state
-        there: dict[int, int] = {}
-        columns = lines.names, lines.numbers, self._shown, lines.writes, lines.incoming
+        #: by copy: its state, NONE where that is not known
+        there = [NONE] * len(lines.copies)
+        columns = lines.names, lines.numbers, lines.states, lines.writes, lines.incoming
         whole, named, lost, versions = self._whole, self._named, self._lost, self._version_of
+        merges = 0
         for line, (what, copy, after, write, came) in enumerate(zip(*columns, strict=True)):
             if what == "stored" and after != NONE:
-                before = there.get(copy, after)
+                before = there[copy]
                 there[copy] = after
                 if not whole[after]:
                     continue
-                self.merges += 1
+                merges += 1
+                if before == NONE:
+                    before = after
                 gone = lost.get((before, after))
                 if gone is None:
                     gone = self._lost_by(before, after)
                 if gone or came is not None or versions[write] not in named[after]:
                     yield from self._missing(line, before, after)
             elif what == "held":
-                if copy in there:
-                    of_hash = self._of_hash[lines.copies[copy][1]]
+                if there[copy] != NONE:
+                    of_hash = lines.of_hash[lines.copies[copy][1]]
                     state = of_hash.get(str(lines.hashes[line]), NONE)
                     if state != NONE and whole[state]:
-                        self.merges += 1
+                        merges += 1
                         yield from self._missing(line, state, state)
             elif what == START:
                 node = lines.lines[line]["node"]
-                for number in [number for number in there if lines.copies[number][0] == node]:
-                    del there[number]
+                for number, (of, _, _) in enumerate(lines.copies):
+                    if of == node:
+                        there[number] = NONE
             else:  # it is gone; or stored by a version that logs less
-                there.pop(copy, None)
+                there[copy] = NONE
+        self.merges = merges
 
     def _missing(self, line: int, before: int, after: int) -> Iterable[Dropped]:
         """The versions that were there, or came, and that nothing replaces which is there now."""
@@ -168,9 +151,9 @@ class _Watch:
         found: list[Dropped] = []
         if before != after and not str(why).endswith("healed"):
             found += [Dropped(event, each, True) for each in self._lost_by(before, after)]
-        key = self._dots[after][0]
+        key = lines.held[after][0]
         if incoming is not None:
-            came = self._of_hash[key].get(str(incoming), after)
+            came = lines.of_hash[key].get(str(incoming), after)
             found += [Dropped(event, each, False) for each in self._lost_by(came, after)]
         if why in _WRITES:
             version, there = self._written(lines.writes[line], key), self._named[after]
@@ -184,17 +167,19 @@ class _Watch:
         """The versions of a state that nothing replaces which is there after it."""
         found = self._lost.get((before, after))
         if found is None:
-            there = self._named[after]
+            there, (parents, starts) = self._named[after], self._c.parents_and_starts
             # most are parents of what is there
-            gone = self._named[before].difference(there, *map(self._c.parents_of, there))
+            gone = self._named[before].difference(
+                there, *[parents[starts[each] : starts[each + 1]] for each in there]
+            )
             lost = [version for version in gone if not self._replaced(version, there)]
             found = self._lost[before, after] = self._by_dot(before, after, lost) if lost else lost
         return found
 
     def _by_dot(self, before: int, after: int, lost: list[int]) -> list[int]:
         """Versions that are lost, in the order of their dots."""
-        (key, had), (_, has) = self._dots[before], self._dots[after]
-        named = [self._of_dot.get((key, dot)) for dot in sorted({*had}.difference(has))]
+        (key, had), (_, has) = self._lines.held[before], self._lines.held[after]
+        named = [self._of_dot[key].get(dot) for dot in sorted({*had}.difference(has))]
         return [version for version in named if version in lost]
 
     def _replaced(self, version: int, there: Collection[int]) -> bool:

@@ -12,9 +12,10 @@ last moments of a log: a count is a lower bound.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from dynamesis.checkers.logs.copy_lines import CopyLines, copy_lines
+from dynamesis.checkers.logs.copy_lines import STORED, CopyLines, copy_lines
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.logs.situation_lines import (
     SEVERAL,
@@ -270,9 +271,6 @@ def _by_event() -> dict[str, tuple[tuple[str, When], ...]]:
 _BY_EVENT = _by_event()
 
 
-_LISTS = (list, tuple)
-#: lines that show a copy
-STORED = "stored"
 #: lines that are situations, or that others are judged by; those of copies are looked at apart
 _OTHERS = tuple(sorted({*(each.event for each in SITUATIONS.values()), *TAKEN} - {STORED}))
 
@@ -302,24 +300,30 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
     same reason are, or of none."""
     before = Before()
     seen: _Seen = {}
+    #: by state, and one more for none: how many versions it has
+    sizes = [len(dots) for _, dots in lines.held] + [0]
     #: by copy: how many versions it has
     versions: dict[int, int] = {}
-    each = zip(lines.lines, lines.names, lines.numbers, lines.whys, lines.holds, strict=True)
-    for event, what, copy, reason, holds in each:
+    each = zip(lines.lines, lines.names, lines.numbers, lines.whys, lines.states, strict=True)
+    for event, what, copy, reason, state in each:
         if what != STORED:
             if what == "deleted":
                 versions.pop(copy, None)
             continue
-        alike = _alike_of(seen, event, STORED, reason)
+        alike = (
+            seen.get((STORED, reason, "hint_for" in event))
+            if reason is None or reason.__class__ is str
+            else None
+        ) or _alike_of(seen, event, STORED, reason)
         times = _times(event) if "times" in event else 1
         alike.times += times
         for field, name, when in alike.given:
             if field in event and when(event, before):
                 counts[name] += times
-        now = len(holds) if isinstance(holds, _LISTS) else 0
+        now = sizes[state]
         had = versions.get(copy, 0)
         versions[copy] = now
-        if now > 1 or had > 1:
+        if (now > 1 and now > had) or now == 1 < had:
             before.now, before.had = now, had
             for name, when in alike.several:
                 if when(event, before):
@@ -342,6 +346,8 @@ class _Alike:
 
 
 _Seen = dict[tuple[str, str | None, bool], _Alike]
+_Whens = tuple[tuple[str, When], ...]
+_Parts = tuple[tuple[str, ...], _Whens, _Whens, tuple[tuple[str, str, When], ...]]
 
 
 def _alike_of(seen: _Seen, event: Event, what: str, why: Any) -> _Alike:
@@ -356,14 +362,25 @@ def _alike_of(seen: _Seen, event: Event, what: str, why: Any) -> _Alike:
 
 
 def _alike(event: Event, what: str) -> _Alike:
+    why = event.get("why")
+    if why is not None and why.__class__ is not str:
+        why = str(why)
+    return _Alike(*_known_of(what, "why" in event, why, "hint_for" in event))
+
+
+@lru_cache(maxsize=1024)
+def _known_of(what: str, given: bool, why: str | None, hint: bool) -> _Parts:
+    """What is known of lines of an event with this reason, if it is given, of hints or none."""
+    event: dict[str, Any] = {"why": why} if given else {}
+    event |= {"hint_for": ""} if hint else {}
     every = _BY_EVENT.get(what, ())
-    if "why" in event:
+    if given:
         every += _BY_EVENT.get(f"{what} {came_by(event)}", ())
     are = [name for name, when in every if _of_reason(when) and when(event, Before())]
     rest = tuple(each for each in every if not _of_reason(each[1]))
     several = tuple(each for each in rest if each[1] in SEVERAL)
-    given = tuple((when.name, name, when) for name, when in rest if isinstance(when, Has))
-    return _Alike(tuple(are), rest, several, given)
+    fields = tuple((when.name, name, when) for name, when in rest if isinstance(when, Has))
+    return tuple(are), rest, several, fields
 
 
 def _of_reason(when: When) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from dynamesis.checkers.dynamo.outages import sides
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.arrays import shares
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.history.timeline import Fault
@@ -24,11 +25,11 @@ def availability(run: Run) -> dict[str, object]:
     ok = np.where(pair >= 0, h.kind[pair], INFO) == OK
     node = np.where(pair >= 0, h.node[pair], -1)
     asked = {name: node == i for i, name in enumerate(h.nodes)}
-    shares: dict[str, object] = {"by_second": _by_second(h, invoked, ok)}
-    shares["by_node"] = {n: _share(ok[mine]) for n, mine in asked.items() if np.any(mine)}
+    found: dict[str, object] = {"by_second": _by_second(h, invoked, ok)}
+    found["by_node"] = {n: _share(ok[mine]) for n, mine in asked.items() if np.any(mine)}
     cuts = [f for f in timeline.faults if sides((f.value or {}).get("grudge"))]
     by_side = [_of_cut(h, fault, invoked, ok, asked) for fault in cuts]
-    return {**shares, "by_side": by_side} if by_side else shares
+    return {**found, "by_side": by_side} if by_side else found
 
 
 def _of_cut(
@@ -47,9 +48,9 @@ def _of_cut(
 
 
 def _by_second(h: History, invoked: Ints, ok: Bools) -> dict[str, float]:
-    second = (h.time[invoked] // 1_000_000_000).astype(np.int64)
-    return {str(s): _share(ok[second == s]) for s in np.unique(second).tolist()}
+    second = h.time[invoked] // 1_000_000_000
+    return {str(number): share for number, share in shares(second, ok).items()}
 
 
 def _share(ok: Bools) -> float:
-    return round(float(np.mean(ok)), 4)
+    return round(np.count_nonzero(ok) / len(ok), 4)

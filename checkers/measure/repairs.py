@@ -9,8 +9,10 @@ Logs are stamped by the machine's monotonic clock, as the history is.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from dynamesis.checkers.graph.run import Run
@@ -21,9 +23,10 @@ from dynamesis.checkers.measure.percentiles import percentiles
 WRITES = ("put", "stamp")
 #: keys that are reported one by one, the slowest first
 REPORTED = 100
+_MONO = itemgetter("mono")
 
 
-def repairs(run: Run, events: Iterable[Mapping[str, Any]], began: int) -> dict[str, object] | None:
+def repairs(run: Run, events: Sequence[Mapping[str, Any]], began: int) -> dict[str, object] | None:
     """Convergence by key, in s after the last fault ended; `events` of all nodes in order of
     time, `began` the ns of their clock at which the history begins. None for a test that
     did not get quiet after a heal."""
@@ -33,8 +36,9 @@ def repairs(run: Run, events: Iterable[Mapping[str, Any]], began: int) -> dict[s
         return None
     first, last = (began + int(h.time[row]) for row in (healed, timeline.quiesced))
     by_key: dict[str, dict[str, tuple[float, str]]] = {}
-    for event in events:
-        if event.get("event") != "stored" or not first <= event["mono"] <= last:
+    since, until = bisect_left(events, first, key=_MONO), bisect_right(events, last, key=_MONO)
+    for event in events[since:until]:
+        if event.get("event") != "stored":
             continue
         key, node, why = (event.get(name) for name in ("key", "node", "why"))
         if why not in WRITES and isinstance(key, str):

@@ -17,6 +17,7 @@ import numpy as np
 from dynamesis.checkers.dynamo.session_guarantees import COUNTED, missing_of_gets
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.arrays import shares, tally
 from dynamesis.checkers.history.pairing import OK, Ints
 from dynamesis.checkers.measure.availability import availability
 from dynamesis.checkers.measure.percentiles import percentiles
@@ -76,17 +77,16 @@ def _since_acknowledged(c: Causality, gets: Ints) -> Ints:
 
 
 def _counts(values: Ints) -> dict[str, int]:
-    numbers, times = np.unique(values.astype(np.int64), return_counts=True)
-    return {str(n): int(count) for n, count in zip(numbers, times, strict=True)}
+    numbers, times = tally(values)
+    return {str(n): many for n, many in zip(numbers.tolist(), times.tolist(), strict=True)}
 
 
 def _freshness(k: Ints, since: Ints) -> dict[str, float]:
     """Share of gets that missed nothing, by ms since the latest acknowledgement."""
     bucket = np.searchsorted(BUCKETS_MS, since, side="right") - 1
-    return {
-        f">={BUCKETS_MS[b]}": round(float(np.mean(k[bucket == b] == 0)), 4)
-        for b in np.unique(bucket[bucket >= 0]).tolist()
-    }
+    known = bucket >= 0
+    fresh = shares(bucket[known], k[known] == 0)
+    return {f">={BUCKETS_MS[number]}": share for number, share in fresh.items()}
 
 
 def _pbs(test: Mapping[str, Any]) -> float | None:

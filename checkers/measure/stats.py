@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.arrays import tally
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Bools, Ints
 from dynamesis.checkers.measure.percentiles import percentiles
@@ -71,8 +72,10 @@ def _due(h: History, rows: Ints) -> Ints:
     began = h.time[rows]
     if h.due:
         began = began.copy()
-        for i in np.flatnonzero(np.isin(rows, list(h.due))).tolist():
-            began[i] = h.due[int(rows[i])]
+        late = np.array([row for row in sorted(h.due) if rows[0] <= row <= rows[-1]], np.int64)
+        place = np.searchsorted(rows, late)
+        mine = rows[place] == late
+        began[place[mine]] = [h.due[row] for row in late[mine].tolist()]
     return began
 
 
@@ -83,5 +86,5 @@ def _siblings(h: History) -> dict[str, int]:
     """How many gets saw how many siblings."""
     gets = np.flatnonzero((h.kind == OK) & h.rows("get"))
     seen = h.sib_start[gets + 1] - h.sib_start[gets]
-    counts, times = np.unique(seen, return_counts=True)
-    return {str(c): int(t) for c, t in zip(counts, times, strict=True)}
+    counts, times = tally(seen)
+    return {str(c): t for c, t in zip(counts.tolist(), times.tolist(), strict=True)}

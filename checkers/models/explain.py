@@ -64,6 +64,8 @@ def _with_touches(beside: Beside, anomaly: Anomaly) -> Anomaly:
 
 def _each(results: Results, change: Callable[[Anomaly], Anomaly]) -> Results:
     def changed(verdict: CheckerResult) -> CheckerResult:
+        if not verdict.anomalies:
+            return verdict
         return replace(verdict, anomalies=tuple(map(change, verdict.anomalies)))
 
     return Results({name: changed(verdict) for name, verdict in results.verdicts.items()})

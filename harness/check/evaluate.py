@@ -49,6 +49,9 @@ log = logging.getLogger(__name__)
 
 #: Events of a history, from which on it is cheaper to have the garbage collector pass over it.
 _MANY = 20_000
+#: Events of a history, up to which the collector does not look while it is judged: it would find
+#: next to nothing, and go through all that is there beside, as in a swarm that simulates.
+_FEW = 5_000
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ def judge_history(
             logs = _logs(history, test) if logs is None else logs
             if len(history) >= _MANY:
                 judging.enter_context(gc_frozen())
+        if len(history) < _FEW:
+            judging.enter_context(gc_paused())
         return _judged(Run(history, test), model, logs)
 
 

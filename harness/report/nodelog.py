@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from dynamesis.checkers.history.arrays import line_ends
 from dynamesis.checkers.history.gc_pause import gc_paused
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.results import NODES
@@ -88,7 +89,7 @@ def _whole(node: str, path: Path) -> Iterable[JsonObject]:
         found = _decode_lines(content)
     except (ValueError, RecursionError):
         return _events(node, path)
-    if len(found) != content.count(b"\n") or not content.endswith(b"\n"):
+    if len(found) != line_ends(content) or not content.endswith(b"\n"):
         return _events(node, path)
     try:
         stamps = [event["mono"] for event in found if "event" in event]

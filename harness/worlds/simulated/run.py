@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from dynamesis.checkers.history.history import History
@@ -103,7 +104,7 @@ def judge(simulated: SimulatedTest) -> JsonObject:
     """The results, as results.json has them: all checkers, on what is in memory."""
     test = simulated.test
     lines = [line for log in simulated.node_logs.values() for line in log]
-    lines.sort(key=lambda line: line["mono"])
+    lines.sort(key=itemgetter("mono"))
     logs = Logs.of(lines, test.get("began"))
     return judge_history(History.of(simulated.history), test, logs=logs)
 
