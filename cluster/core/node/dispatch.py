@@ -116,9 +116,8 @@ class Dispatch:
             if kind is ReplicaPut:
                 if usual.put(channel, event.peer, message):  # type: ignore[arg-type]
                     return
-            elif kind is ReplicaGet:
-                if usual.get(channel, message):  # type: ignore[arg-type]
-                    return
+            elif kind is ReplicaGet and usual.get(channel, message):  # type: ignore[arg-type]
+                return
         runtime = self._node.runtime
         self._channel, self._waited = channel, event.waited
         if usual is not None:

@@ -75,7 +75,7 @@ class Forest:
         trees, stale = self.trees, self._stale
         for row, (old, new) in replaced.items():
             partition = row[0] << 8 | row[1]
-            key = Key(row[PLACE:])
+            key: Key = row[PLACE:]  # type: ignore[assignment]
             tree = trees.get(partition) or self.of(partition)
             tree.toggle(row[2] << 8 | row[3], item_hash(key, old) ^ item_hash(key, new))
             stale[partition] = None
