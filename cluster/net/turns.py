@@ -52,7 +52,8 @@ class Turns:
         """These came on a connection, together."""
         if inbound.peer is not None and not inbound.waiting:
             self.waited = 0.0
-            self._deliver(inbound, _while_read(inbound, asked))
+            one = len(asked) == 1 and not inbound.clogged
+            self._deliver(inbound, asked if one else _while_read(inbound, asked))
             if inbound.waiting:
                 inbound.hold_back()
             return

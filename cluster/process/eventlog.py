@@ -72,7 +72,9 @@ class _Stored(msgspec.Struct, omit_defaults=True, gc=False):
     deleted: object = None
 
 
-#: fields that every such line has of the core: why, hash, holds, key
+#: the fields that such a line has of the core: of a copy, and of a stamp; and those of any
+_COPY = ("why", "hash", "holds", "key", "request")
+_STAMP = ("why", "hash", "dot", "holds", "key", "request")
 _USUAL = 4
 #: types that JSON carries as they are
 PLAIN = frozenset((str, int, bool, float, type(None)))
@@ -264,6 +266,20 @@ def _ends_a_line(path: Path) -> bool:
 
 def _stored(wall: int, mono: int, node: str, fields: Mapping[str, Any]) -> _Stored | None:
     """The line of a usual write; None where it has fields that are not usual."""
+    names = (*fields,)
+    dot = None
+    if names == _COPY:
+        why, hash_, holds, key, request = fields.values()
+    elif names == _STAMP:
+        why, hash_, dot, holds, key, request = fields.values()
+    else:
+        return _stored_by_name(wall, mono, node, fields)
+    shown = key.decode("utf-8", "backslashreplace")
+    return _Stored(wall / 1e9, mono, node, "stored", why, hash_, holds, shown, request, dot)
+
+
+def _stored_by_name(wall: int, mono: int, node: str, fields: Mapping[str, Any]) -> _Stored | None:
+    """The same, whichever fields it has."""
     given = fields.get
     request, dot, deleted = given("request"), given("dot"), given("deleted")
     more = (request is not None) + (dot is not None) + (deleted is not None)

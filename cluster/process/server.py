@@ -19,7 +19,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from itertools import count
+from itertools import count, repeat
 from typing import Any, NoReturn
 
 from dynamesis.cluster.config import tls
@@ -233,7 +233,8 @@ class NodeServer:
 
     def _received(self, inbound: Inbound, messages: Iterable[Message]) -> None:
         channel, peer, waited = inbound.channel, inbound.peer, self._data.turns.waited
-        self.post_all(Received(channel, peer, message, waited) for message in messages)
+        # put together by map, not by a generator of ours that would be resumed for each
+        self.post_all(map(Received, repeat(channel), repeat(peer), messages, repeat(waited)))
         if inbound.decoder.length > LARGE:
             self._memory.in_progress(self._core.value_bytes)
 

@@ -109,20 +109,29 @@ class Dispatch:
 
     def asked(self, channel: int, event: Received) -> None:
         """Answer the question of `event` on its channel, now or later."""
-        message, runtime = event.message, self._node.runtime
-        self._channel, self._waited = channel, event.waited
+        message = event.message
         kind = type(message)
         usual = self.usual
         if usual is not None:
             if kind is ReplicaPut:
                 if usual.put(channel, event.peer, message):  # type: ignore[arg-type]
                     return
-            elif kind is ReplicaGet:
-                if usual.get(channel, message):  # type: ignore[arg-type]
-                    return
-            elif kind is Put:
+            elif kind is ReplicaGet and usual.get(channel, message):  # type: ignore[arg-type]
+                return
+        runtime = self._node.runtime
+        self._channel, self._waited = channel, event.waited
+        if usual is not None:
+            if kind is Put:
                 runtime.request = message.request  # type: ignore[union-attr]
                 self._put(message, 0)  # type: ignore[arg-type]
+                runtime.request = ""
+                return
+            if kind is Get:
+                self._get(message)  # type: ignore[arg-type]
+                return
+            if kind is ForwardPut and message.hops == 1:  # type: ignore[union-attr]
+                runtime.request = message.put.request  # type: ignore[union-attr]
+                self._forwarded(message)  # type: ignore[arg-type]
                 runtime.request = ""
                 return
         reply = partial(runtime.reply, channel)

@@ -36,6 +36,8 @@ from dynamesis.cluster.core.storage.row_keys import Row, object_row
 from dynamesis.cluster.core.versions import clock
 
 T = TypeVar("T")
+#: of a state: the names of its versions, whether any of them is a tombstone, the bytes of all
+Held = tuple[list[str], bool, int]
 #: keys whose places are remembered
 _REMEMBERED = 4096
 
@@ -131,34 +133,38 @@ class UsualReplica:
         members = self._node.participants
         if asked.hint_for is not None or peer not in members or self._me not in members:
             return False
-        row = self.row(asked.key)
-        if row is None or asked.why != "put" or self.objects.damaged:
+        objects, key, coming = self.objects, asked.key, asked.state
+        row = self._rows.get(key) if self._node.placement is self._view else None
+        if row is None:
+            row = self.row(key)
+        if row is None or asked.why != "put" or objects.damaged:
             return False
-        outlines = self.objects.outlines
-        old = outlines.young.get(row) or outlines.old.get(row) or self.replaced(row, asked.state)
+        outlines = objects.outlines
+        old = outlines.young.get(row) or outlines.old.get(row) or self.replaced(row, coming)
         if old is None:
             return False
-        state = followed(old.state, asked.state)
-        if state is None:
-            return False
-        if len(state) != len(old.state):  # the actors of the record here were looked at before
-            with self._runtime.working_on(asked.request):
-                self._identity.look_at(asked.state)
-        actor = old.actor
-        if (
-            actor is not None
-            and actor in asked.state
-            and not clock.covers(old.state, asked.state, actor)
-        ):
+        here, actor = old.state, old.actor
+        held = follower(here, coming) if len(coming) == 1 == len(here) else None
+        if held is not None:
+            state = coming
+        else:
+            merged = followed(here, coming)
+            if merged is None:
+                return False
+            state, held = merged, holds(merged)
+            if len(state) != len(here):  # the actors of the record here were looked at before
+                with self._runtime.working_on(asked.request):
+                    self._identity.look_at(coming)
+        if actor is not None and actor in coming and not clock.covers(here, coming, actor):
             actor = None
             with self._runtime.working_on(asked.request):
-                self._runtime.emit("record-behind", was=old.actor, key=asked.key)
+                self._runtime.emit("record-behind", was=old.actor, key=key)
         # where it leaves just what came, the coordinator has hashed that already
-        same = len(state) == len(asked.state)
+        same = len(state) == len(coming)
         digest = asked.digest if same and asked.digest else clock.digest(state)
         done = partial(self._stored, channel, asked.rid, asked.durable and self._durable)
         new = Record(state, actor, digest)
-        self.store(row, asked.key, {"why": "put"}, asked.request, old, new, done)
+        self.store(row, key, {"why": "put"}, asked.request, held, old, new, done)
         return True
 
     def _stored(self, channel: int, rid: int, kept: bool, code: str | None) -> None:
@@ -200,13 +206,15 @@ class UsualReplica:
         key: Key,
         line: dict[str, object],
         request: str,
+        held: Held,
         old: Record | Outline | None,
         new: Record,
         done: Done,
     ) -> None:
         """Replace the record of a row; done() once that is durable. `line`: what the event log
-        is to have before what is stored; `request`: the client's of which it comes."""
-        dots, deleted, size = holds(new.state)
+        is to have before what is stored; `request`: the client's of which it comes; `held`: what
+        holds(new.state) is."""
+        dots, deleted, size = held
         line["hash"] = f"{new.hash:016x}"
         line["holds"] = dots
         line["key"] = key
@@ -237,7 +245,7 @@ def _remember(places: dict[Key, T], key: Key, place: T) -> None:
     places[key] = place
 
 
-def holds(state: State) -> tuple[list[str], bool, int]:
+def holds(state: State) -> Held:
     """The names of the versions of a state, as `clock.dots` has them, whether any of them is a
     tombstone, and the bytes of all."""
     if len(state) == 1:
@@ -255,14 +263,22 @@ def holds(state: State) -> tuple[list[str], bool, int]:
     return names, deleted, size
 
 
+def follower(ours: State, theirs: State) -> Held | None:
+    """Of two states of one actor each: what `theirs` holds, where that is one version, stamped
+    after all that `ours` knows. Then it is the merge of the two. None otherwise."""
+    ((actor, coming),) = theirs.items()
+    here = ours.get(actor)
+    if here is None or len(coming.values) != 1 or coming.extra or here.extra:
+        return None
+    ((event, version),) = coming.values
+    if not here.n < event <= coming.n:
+        return None
+    return [f"{actor}:{event}"], version.deleted, len(version.value)
+
+
 def followed(ours: State, theirs: State) -> State | None:
     """The merge of two states where all that differs in `theirs` was stamped after what `ours`
     knows; None otherwise, and where nothing differs."""
-    if len(theirs) == 1 == len(ours):
-        ((actor, coming),) = theirs.items()
-        here = ours.get(actor)
-        if here is not None and here.n < coming.n:
-            return theirs if clock.follows(here, coming) else None
     merged = ours
     for actor, coming in theirs.items():
         here = ours.get(actor)

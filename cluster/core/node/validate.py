@@ -17,6 +17,8 @@ from dynamesis.cluster.core.protocol.messages import (
     Key,
     Layout,
     Message,
+    Ping,
+    Reap,
     ReplicaGet,
     ReplicaGetReply,
     ReplicaPut,
@@ -38,6 +40,8 @@ from dynamesis.cluster.core.versions import vector
 _COUNT = 1 << 53
 #: the answers that name places and keys; what others have in them is compared, or merged
 _JUDGED = frozenset((GossipReply, TreeKeysReply, TreeLeavesReply, TreeRootsReply))
+#: the questions that name no place and no key that could be wrong
+_NAMELESS = frozenset((Ping, Reap))
 #: a state of vectors has to be read as text before it can be merged
 _JUDGED_VECTORS = _JUDGED | {ReplicaGetReply, SyncKeyReply}
 
@@ -49,7 +53,14 @@ def judged(params: Params) -> frozenset[type]:
 
 def objection(message: Message, params: Params) -> str | None:
     """What is wrong with another node's question or answer; None if nothing is."""
-    match message:
+    if type(message) in _NAMELESS:
+        return None
+    match message:  # what comes most often first: each case that does not match is asked
+        case Gossip() | GossipReply():
+            wrong = _changes(message.requests)
+            if wrong is None and message.layout is not None:
+                wrong = _layout(message.layout, params)
+            return wrong
         case ReplicaPut() | ReplicaGet():
             wrong = _key(message.key)
             if wrong is None and message.hint_for is not None:
@@ -73,11 +84,6 @@ def objection(message: Message, params: Params) -> str | None:
             return _places(message.leaves, "leaf", LEAVES, params.partitions)
         case TreeKeysReply():
             return next(filter(None, (_key(key) for key in message.keys)), None)
-        case Gossip() | GossipReply():
-            wrong = _changes(message.requests)
-            if wrong is None and message.layout is not None:
-                wrong = _layout(message.layout, params)
-            return wrong
     return None
 
 

@@ -167,7 +167,7 @@ class Answer(_Loose, frozen=True):
     error: str | None = None
 
 
-class Emit(_Loose, frozen=True):
+class Emit(_Value, frozen=True):
     """One structured line for the node's event log. `only_key`: there is a key among the fields,
     and all others are such as JSON carries."""
 

@@ -10,7 +10,7 @@ they have acknowledged as durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
 from itertools import islice
 from typing import TypedDict
 
@@ -69,6 +69,8 @@ class Transfers:
         self._since: dict[int, float] = {}
         self._given: dict[int, dict[str, None]] = {}
         self._dropping: dict[int, None] = {}
+        #: what is to be held, what is, and the leftovers of just these
+        self._left: tuple[Set[int], list[int], list[int]] = frozenset(), [], []
 
     def layout_changed(self) -> None:
         """Progress counts for one layout only."""
@@ -93,9 +95,11 @@ class Transfers:
         return self._placement().incoming(self._node)
 
     def leftover(self) -> list[int]:
-        """The partitions that this node holds rows of and is not to hold."""
-        mine = self._placement().held(self._node)
-        found = [p for p in self._trees.held() if p not in mine]
+        """The partitions that this node holds rows of and is not to hold; not to be changed."""
+        mine, held = self._placement().held(self._node), self._trees.held()
+        if mine is not self._left[0] or held is not self._left[1]:
+            self._left = mine, held, [p for p in held if p not in mine]
+        found = self._left[2]
         for p in found:
             self._since.setdefault(p, self._runtime.now)
         return found

@@ -124,17 +124,18 @@ class RequestDedup:
             self._end(known, answer)
 
     def _end(self, known: _Known, answer: GetReply | PutReply | Refusal) -> None:
+        request = known.request
         if type(answer) is PutReply:
-            stamp = self._stamped.pop(known.request, None)
+            stamp = self._stamped.pop(request, None)
             if stamp is not None:
                 self._stamped_bytes -= stamp.size
             if not known.answered:
                 self._remember(known, answer)
-        begun = None
-        if self._known.get(known.request) is known:  # and no later put of that id
-            begun = self._in_progress.pop(known.request, None)
-        for rid, respond in begun.waiting if begun is not None else ():
-            respond(answer if answer.rid == rid else _numbered(answer, rid))
+        if self._known.get(request) is known:  # and no later put of that id
+            begun = self._in_progress.pop(request, None)
+            if begun is not None:
+                for rid, respond in begun.waiting:
+                    respond(answer if answer.rid == rid else _numbered(answer, rid))
         if not known.answered:
             self._perhaps_unknown(known)
 
@@ -182,14 +183,16 @@ class RequestDedup:
         request = put.request
         if not request:
             return
-        if request in self._stamped:
+        stamps = self._stamped
+        if request in stamps:
             self._forget(request)
         if request not in self._known:
             self._known[request] = _Known(request, hash((put.key, put.value, put.deleted)))
-        stamp = self._stamped[request] = Stamp(put.key, state, covers, len(put.value))
-        self._stamped_bytes += stamp.size
-        while len(self._stamped) > _STAMPED or self._stamped_bytes > _STAMPED_BYTES:
-            self._forget(next(iter(self._stamped)))
+        size = len(put.value)
+        stamps[request] = Stamp(put.key, state, covers, size)
+        self._stamped_bytes += size
+        while len(stamps) > _STAMPED or self._stamped_bytes > _STAMPED_BYTES:
+            self._forget(next(iter(stamps)))
 
     def _forget(self, request: str) -> None:
         stamp = self._stamped.pop(request, None)

@@ -83,10 +83,6 @@ class _Round(msgspec.Struct):
 _Waiting = Timer | _Call | _Round
 
 
-def _before(one: _Waiting, other: _Waiting) -> bool:
-    return (one.due, one.number) < (other.due, other.number)
-
-
 def _ended(outcome: Answer | Failure) -> None:
     """Do nothing: the call has ended."""
 
@@ -252,8 +248,10 @@ class Runtime:
         for lane in self._lanes.values():
             while lane and not lane[0].live:
                 lane.popleft()
-            if lane and (first is None or _before(lane[0], first)):
-                first = lane[0]
+            if lane and (first is None or lane[0].due <= first.due):
+                head = lane[0]
+                if first is None or head.due < first.due or head.number < first.number:
+                    first = head
         return first
 
     def _take(self, timer: _Waiting) -> None:

@@ -34,14 +34,16 @@ class Latencies:
         self.total = [0] * _BUCKETS
         self.sum = 0.0
         self._slots = [[0] * _BUCKETS for _ in range(SLOTS)]
+        #: the number of the slot of now, and that slot
         self._slot = 0
+        self._present = self._slots[0]
         self._slot_ends = SLOT
 
     def record(self, now: float, seconds: float) -> None:
         at = bisect_left(BOUNDS, seconds, 0, _BUCKETS - 1)  # as `bucket`
         if now >= self._slot_ends:
             self._turn(now)
-        self._slots[self._slot % SLOTS][at] += 1
+        self._present[at] += 1
         self.total[at] += 1
         self.sum += seconds
 
@@ -68,6 +70,7 @@ class Latencies:
         for passed in range(max(self._slot + 1, slot - SLOTS + 1), slot + 1):
             self._slots[passed % SLOTS] = [0] * _BUCKETS
         self._slot = slot
+        self._present = self._slots[slot % SLOTS]
         self._slot_ends = (slot + 1) * SLOT
 
 

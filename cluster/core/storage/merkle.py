@@ -18,6 +18,8 @@ WIDTH = 32
 LEAVES = WIDTH * WIDTH
 #: the leaves of a branch that has none, and the branches of a tree that has none
 _EMPTY = bytes(8 * WIDTH)
+#: a hash of nothing yet, to be copied: that takes half of what making one does
+_FRESH = blake2b(digest_size=8)
 
 
 @lru_cache(maxsize=2048)  # a write asks several times for the leaf of one key
@@ -30,8 +32,14 @@ def leaf_of(key: Key) -> int:
 @lru_cache(maxsize=8192)  # what a record adds to its leaf is taken away when it is replaced
 def item_hash(key: Key, record_hash: int) -> int:
     """What one key adds to its leaf, 64 bits."""
-    item = key + record_hash.to_bytes(8, "big")
-    return int.from_bytes(blake2b(item, digest_size=8).digest(), "big")
+    return _hash(key + record_hash.to_bytes(8, "big"))
+
+
+def _hash(data: bytes) -> int:
+    """A hash of 64 bits."""
+    fresh = _FRESH.copy()
+    fresh.update(data)
+    return int.from_bytes(fresh.digest(), "big")
 
 
 class Tree:
@@ -84,7 +92,7 @@ class Tree:
 
     def _fold(self, branch: int) -> int:
         raw = self._leaves[branch * WIDTH : (branch + 1) * WIDTH].tobytes()
-        return 0 if raw == _EMPTY else int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
+        return 0 if raw == _EMPTY else _hash(raw)
 
     def root(self) -> int:
         """One hash for the whole partition; 0 for an empty one."""
@@ -96,7 +104,7 @@ class Tree:
         raw = array("Q", self.branches()).tobytes()
         if raw == _EMPTY:
             return 0
-        return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
+        return _hash(raw)
 
     def leaves(self, branch: int) -> dict[int, int]:
         """leaf number -> hash, for the leaves under `branch`."""

@@ -23,7 +23,7 @@ LARGE = 4096
 MOST = 1024
 #: bytes of values up to which a record is small, and such records of each of two generations
 SMALL = 512
-YOUNG = 2048
+YOUNG = 4096
 
 
 class Outline(msgspec.Struct, frozen=True, gc=False):

@@ -35,7 +35,7 @@ _START = Row(b"")
 _SLICE_ROWS, _SLICE_BYTES, _PAUSE = 128, 256 << 10, 0.004
 _READ_AGAIN = 1.0
 #: rows that wait to be put into the trees at most: so many take about a millisecond
-_REPLACED = 1024
+_REPLACED = 4096
 
 
 class _Mark(msgspec.Struct, array_like=True):
@@ -75,7 +75,7 @@ class Forest:
         trees, stale = self.trees, self._stale
         for row, (old, new) in replaced.items():
             partition = row[0] << 8 | row[1]
-            key = Key(row[PLACE:])
+            key: Key = row[PLACE:]  # type: ignore[assignment]
             tree = trees.get(partition) or self.of(partition)
             tree.toggle(row[2] << 8 | row[3], item_hash(key, old) ^ item_hash(key, new))
             stale[partition] = None
