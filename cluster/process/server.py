@@ -233,7 +233,6 @@ class NodeServer:
 
     def _received(self, inbound: Inbound, messages: Iterable[Message]) -> None:
         channel, peer, waited = inbound.channel, inbound.peer, self._data.turns.waited
-        # put together by map, not by a generator of ours that would be resumed for each
         self.post_all(map(Received, repeat(channel), repeat(peer), messages, repeat(waited)))
         if inbound.decoder.length > LARGE:
             self._memory.in_progress(self._core.value_bytes)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from itertools import product
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.node.usual_forward import UsualForward
 from dynamesis.cluster.core.node.usual_get import UsualGet
 from dynamesis.cluster.core.node.usual_put import UsualPut
-from dynamesis.cluster.core.node.usual_replica import UsualReplica
+from dynamesis.cluster.core.node.usual_replica import UsualReplica, followed, follower, holds
 from dynamesis.cluster.core.protocol.events import Received
 from dynamesis.cluster.core.protocol.messages import (
     Entry,
@@ -95,6 +96,34 @@ def test_a_usual_merge_is_the_merge(history: list[tuple[int, int, int]], a: int,
             assert merged == theirs[actor]
         if clock.follows(theirs[actor], ours[actor]):
             assert merged == ours[actor]
+
+
+@given(steps, st.integers(0, 99), st.integers(0, 99))
+def test_a_copy_that_follows_is_the_merge(
+    history: list[tuple[int, int, int]], a: int, b: int
+) -> None:
+    made = History(history).made
+    ours, theirs = made[a % len(made)], made[b % len(made)]
+    merged = followed(ours, theirs)
+    assert merged is None or merged == clock.sync(ours, theirs)
+    for here, coming in product(ours.items(), theirs.items()):
+        one, other = dict((here,)), dict((coming,))
+        held = follower(one, other)
+        if held is not None:
+            assert clock.sync(one, other) == other
+            assert held == holds(other)
+            assert held[0] == clock.dots(other)
+
+
+def test_a_copy_that_follows_is_seen() -> None:
+    before, after = Entry(4, ((4, Version(b"a")),)), Entry(5, ((5, Version(b"b", True)),))
+    assert follower({"A": before}, {"A": after}) == (["A:5"], True, 1)
+    assert follower({"A": after}, {"A": before}) is None
+    assert follower({"A": after}, {"A": after}) is None
+    assert follower({"B": before}, {"A": after}) is None
+    assert follower({"A": Entry(3, (), (5,))}, {"A": after}) is None
+    two = Entry(5, ((5, Version(b"b")), (4, Version(b"a"))))
+    assert follower({"A": Entry(3)}, {"A": two}) is None
 
 
 @given(steps, st.integers(0, 99), st.integers(0, 99), st.sampled_from(ACTORS))

@@ -9,7 +9,7 @@ fails, time is up) the put continues as a `PutRequest` from exactly where it is.
 
 from __future__ import annotations
 
-from dynamesis.cluster.core.node.usual_replica import UsualReplica, holds
+from dynamesis.cluster.core.node.usual_replica import Held, UsualReplica, holds
 from dynamesis.cluster.core.protocol.messages import (
     Answer,
     Entry,
@@ -127,7 +127,7 @@ class UsualPut:
         if put.deleted:
             line["deleted"] = True
         # where the context covers all that was here, the new version is all that is
-        held = holds(after) if known is None else ([self._dot], put.deleted, len(put.value))
+        held: Held = holds(after) if known is None else ([self._dot], put.deleted, len(put.value))
         ways.store(row, put.key, line, put.request, held, old, new, self._stored)
         s.dedup.stamped(put, after, self._covers)
         return True

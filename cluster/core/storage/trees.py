@@ -35,7 +35,7 @@ _START = Row(b"")
 _SLICE_ROWS, _SLICE_BYTES, _PAUSE = 128, 256 << 10, 0.004
 _READ_AGAIN = 1.0
 #: rows that wait to be put into the trees at most: so many take about a millisecond
-_REPLACED = 4096
+_REPLACED = 1024
 
 
 class _Mark(msgspec.Struct, array_like=True):
