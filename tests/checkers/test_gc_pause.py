@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from dynamesis.checkers.history.gc_pause import gc_frozen, gc_paused
+from dynamesis.checkers.history.gc_pause import gc_frozen, gc_paused, gc_seldom
 
 
 class Node:
@@ -46,5 +46,30 @@ def test_while_something_is_frozen_it_is_looked_seldom() -> None:
         with gc_frozen():
             assert gc.get_threshold()[0] > 10 * 700
         assert gc.get_threshold() == (700, 10, 10)
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_it_looks_seldom_and_as_often_as_before_after_that() -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        with gc_seldom():
+            seldom = gc.get_threshold()
+            assert seldom[0] > 70_000
+            with gc_seldom():
+                assert gc.get_threshold() == seldom
+            assert gc.get_threshold() == seldom
+        assert gc.get_threshold() == (700, 10, 10)
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_where_it_never_looks_it_does_not_begin_to() -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(0)
+    try:
+        with gc_seldom():
+            assert gc.get_threshold()[0] == 0
     finally:
         gc.set_threshold(*before)

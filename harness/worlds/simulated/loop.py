@@ -87,7 +87,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.now
 
     #: False, which every future and task asks for: a type is called in less time than a method
-    get_debug = bool  # type: ignore[assignment]
+    get_debug = bool
 
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Call action(*args) at `when` (s), or as soon as that is past."""
