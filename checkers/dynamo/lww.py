@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.explain.describe import contents, effect, effect_rows, name, reading
 from dynamesis.checkers.graph.causality import NEVER, Causality
+from dynamesis.checkers.history.arrays import among
 from dynamesis.checkers.history.pairing import OK, Bools, Ints
 from dynamesis.checkers.verdict import Anomaly, CheckerResult, judge
 
@@ -67,12 +68,12 @@ def check_lww(
 ) -> CheckerResult:
     """Judge the final reads `rows`, given which versions took effect before them."""
     gets = rows[c.history.rows("get")[rows]]
-    places = np.flatnonzero(np.isin(c.owner, rows) & (c.sibling >= 0))
+    places = np.flatnonzero(among(c.owner, rows, len(c.history)) & (c.sibling >= 0))
     reap = (test or {}).get("reap")
     after = round(reap * 1e9) if isinstance(reap, int | float) and reap > 0 else NEVER
     found = [a for row in gets.tolist() for a in _judge_get(c, row, settled, after)]
     covered = c.covered(c.sibling[places])
-    read = np.isin(c.key, c.history.key_of[gets])
+    read = among(c.key, c.history.key_of[gets], len(c.history.keys))
     discarded = settled & ~covered & read & ~c.deletes & (c.outcome == OK)
     details = {
         "final_reads": len(rows),

@@ -86,10 +86,6 @@ class History:
     due: dict[int, int] = field(default_factory=dict)
     #: the row of the same thread's event before each row (`pairing.previous`), where it was kept
     before: Ints | None = None
-    _told: dict[str, list[tuple[int, JsonObject]]] = field(
-        default_factory=dict, init=False, repr=False
-    )
-    _rows: dict[tuple[str, ...], Bools] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -106,6 +102,16 @@ class History:
     def built(cls, builder: Builder, path: str, spelled: Spelling = JSON) -> History:
         """From the lines that a builder has; `spelled` is how their file writes values."""
         return cls(**builder.build(), path=path, spelled=spelled)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, ...], Bools]:
+        """What `rows` keeps."""
+        return {}
+
+    @cached_property
+    def _told(self) -> dict[str, list[tuple[int, JsonObject]]]:
+        """What `told` keeps."""
+        return {}
 
     def rows(self, *fs: str) -> Bools:
         """Which rows have one of these fs. Of a history that is not long the answer is kept, since

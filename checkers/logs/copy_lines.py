@@ -78,7 +78,7 @@ def copy_lines(logs: Logs) -> CopyLines:
         id = get("request")
         add_write(writes[id] if id and id.__class__ is str else NONE)
         add_why(get("why"))
-        hash = get("hash")
+        hash: Any = get("hash")
         add_hash(hash)
         add_dot(get("dot"))
         add_incoming(get("incoming"))

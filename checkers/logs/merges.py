@@ -79,9 +79,7 @@ class _Watch:
         #: by state: the versions that its dots name, as far as they are known; and whether all are
         named = [frozenset(map(of_dot[key].get, dots)) for key, dots in self._lines.held]
         self._whole = [None not in each for each in named]
-        self._named = [
-            frozenset(v for v in each if v is not None) if None in each else each for each in named
-        ]
+        self._named = [frozenset(v for v in each if v is not None) for each in named]
         #: (state, state after it) -> the versions that it has, and that are not replaced there
         self._lost: dict[tuple[int, int], list[int]] = {}
         self._upon: dict[tuple[int, int], bool] = {}

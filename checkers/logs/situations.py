@@ -310,11 +310,7 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
             if what == "deleted":
                 versions.pop(copy, None)
             continue
-        alike = (
-            seen.get((STORED, reason, "hint_for" in event))
-            if reason is None or reason.__class__ is str
-            else None
-        ) or _alike_of(seen, event, STORED, reason)
+        alike = _alike_of(seen, event, STORED, reason)
         times = _times(event) if "times" in event else 1
         alike.times += times
         for field, name, when in alike.given:
@@ -357,15 +353,8 @@ def _alike_of(seen: _Seen, event: Event, what: str, why: Any) -> _Alike:
     about = what, why, "hint_for" in event
     found = seen.get(about)
     if found is None:
-        found = seen[about] = _alike(event, what)
+        found = seen[about] = _Alike(*_known_of(what, "why" in event, why, about[2]))
     return found
-
-
-def _alike(event: Event, what: str) -> _Alike:
-    why = event.get("why")
-    if why is not None and why.__class__ is not str:
-        why = str(why)
-    return _Alike(*_known_of(what, "why" in event, why, "hint_for" in event))
 
 
 @lru_cache(maxsize=1024)
