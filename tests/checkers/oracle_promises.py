@@ -88,7 +88,8 @@ class Promises(Dynamo):
                 stops = [
                     i for i in self.of_fault("stop-wipe", number) if self.ops[i].type == "info"
                 ]
-                if start <= begun and write <= min(stops, default=len(self.ops)):
+                # ended a second time: it may have lasted until then
+                if start <= begun and write <= max(stops, default=len(self.ops)):
                     return False
         return True
 
