@@ -102,7 +102,7 @@ def test_an_interrupt_ends_a_swarm_and_names_what_hangs(
         printed = ended_by_one_press(running)
     assert "unfinished: seed 1 (sim-" in printed
     assert "unknown: it was stopped before all had been played" in printed
-    if jobs == "1":
+    if (name, jobs) == ("Spin", "1"):  # a task that yields may be met between two of its turns
         assert "hang.py, line" in printed
 
 
@@ -147,7 +147,8 @@ def test_a_schedule_that_never_ends_is_unknown(
     assert played.verdict is Verdict.UNKNOWN
     [reason] = played.reasons
     assert reason.startswith("the simulation does not end: at ")
-    assert "(hang.py, line " in reason
+    if name == "Spin":
+        assert "(hang.py, line " in reason
 
 
 def test_a_test_that_never_ends_is_judged_by_what_it_has(
