@@ -122,6 +122,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def abandon(self) -> None:
         """Close the tasks that are left, after the loop was ended amid one. What they do on their
         way out may wait, or begin others, which are of this loop too: it gets no further."""
+        for task in self._tasks:  # what ended the loop is known, and no news of a task
+            if isinstance(getattr(task, "_exception", None), (KeyboardInterrupt, SystemExit)):
+                task.exception()
         other = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         try:
