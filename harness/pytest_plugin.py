@@ -10,6 +10,7 @@ installed, also in test suites that have nothing to do with it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from itertools import count
@@ -77,7 +78,6 @@ def dynamesis(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 def _simulate(spec: TestSpec, store: Path, junit: Path | None) -> TestResult:
     """The test in virtual time, in this process: there is nothing that it could harm. Raises
     KeyboardInterrupt after a ctrl-C, which had the test end in order."""
-    from dynamesis.harness.results.results import TEST, Folder
     from dynamesis.harness.targets.system import EnvironmentFailed
     from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.worlds.run_test import run_test
@@ -87,14 +87,18 @@ def _simulate(spec: TestSpec, store: Path, junit: Path | None) -> TestResult:
         result = run_test(spec, store=store, junit=junit)
     except (UsageError, EnvironmentFailed) as failure:
         wrong = str(failure)
-    folder = Folder((store / "latest").resolve())
-    if (folder / TEST).is_file() and folder.load_json(TEST).get("interrupted"):
+    if _interrupted(store / "latest" / "test.json"):
         raise KeyboardInterrupt
     if result is None:
         pytest.fail(f"dynamesis: {wrong}", pytrace=False)
     if result.results["valid"] == "unknown":
         print(result.explain())
     return result
+
+
+def _interrupted(file: Path) -> bool:
+    """Whether a user ended the test of this test.json; one that never began has none."""
+    return file.is_file() and bool(json.loads(file.read_text("utf-8")).get("interrupted"))
 
 
 def _run(spec: TestSpec, store: Path, patience: float, junit: Path | None) -> TestResult:

@@ -5,7 +5,7 @@ In virtual time nothing waits: a schedule ends as soon as it is computed. Code t
 killed. So a thread looks whether virtual time passes. Where the work has had the processor for
 LIMIT and virtual time is where it was, an exception is raised in it: by SIGURG in the main thread,
 as of the loop guard, in another one by the interpreter. It counts the processor's time, not the
-clock's, so that a busy machine and a stopped process (SIGSTOP) are no standstill.
+clock's, so that neither a busy machine nor a stopped process (SIGSTOP) counts as one.
 """
 
 from __future__ import annotations

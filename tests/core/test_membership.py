@@ -386,7 +386,7 @@ def test_a_change_whose_claimant_is_dead_is_reported_before_it_begins(
 
 
 def test_a_change_whose_claimant_died_is_reported_at_its_end(loaded: Simulator) -> None:
-    """All has come, and no node says that it is over. It is over where the claimant comes back."""
+    """All has come, and no node ends the change, until the claimant comes back."""
     loaded.crash("n4")
     loaded.add("n6")
     loaded.run(1)

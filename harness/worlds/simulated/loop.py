@@ -124,12 +124,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def abandon(self) -> None:
         """Close the tasks that are left, after the loop was ended amid one. What they do on their
-        way out may wait, or begin others: it gets no further."""
-        while tasks := self.unfinished():
-            for task in tasks:
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                _close(task.get_coro())
-            self._tasks = [task for task in self.unfinished() if task not in tasks]
+        way out may wait, or begin others, which are of this loop too: it gets no further."""
+        for task in self._tasks:  # what ended the loop is known, and no news of a task
+            if isinstance(getattr(task, "_exception", None), (KeyboardInterrupt, SystemExit)):
+                task.exception()
+        other = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            while tasks := self.unfinished():
+                for task in tasks:
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]
+                    _close(task.get_coro())
+                self._tasks = [task for task in self.unfinished() if task not in tasks]
+        finally:
+            asyncio._set_running_loop(other)
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None

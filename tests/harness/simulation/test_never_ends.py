@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -59,9 +60,12 @@ def bug(tmp_path: Path) -> str:
 
 
 @contextmanager
-def looping(tmp_path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def looping(
+    tmp_path: Path, *arguments: str, module: str = "dynamesis.harness"
+) -> Iterator[subprocess.Popen[str]]:
     """A command, once its node loops."""
-    command = [sys.executable, "-um", "dynamesis.harness", *arguments, "--store", str(tmp_path)]
+    store = "--dynamesis-store" if module == "pytest" else "--store"
+    command = [sys.executable, "-um", module, *arguments, store, str(tmp_path)]
     running = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", cwd=tmp_path
     )
@@ -98,7 +102,7 @@ def test_an_interrupt_ends_a_swarm_and_names_what_hangs(
         printed = ended_by_one_press(running)
     assert "unfinished: seed 1 (sim-" in printed
     assert "unknown: it was stopped before all had been played" in printed
-    if jobs == "1":
+    if (name, jobs) == ("Spin", "1"):  # a task that yields may be met between two of its turns
         assert "hang.py, line" in printed
 
 
@@ -118,6 +122,22 @@ def test_an_interrupt_ends_other_commands(
         ended_by_one_press(running)
 
 
+@pytest.mark.parametrize("coroutine", [False, True])
+def test_an_interrupt_ends_pytest(tmp_path: Path, bug: str, coroutine: bool) -> None:
+    """As it does where nothing hangs: the next test does not begin."""
+    call = f'dynamesis("register", world="simulated", seed=1, bug=["{bug}:Spin"])'
+    work = f"async def work():\n        {call}\n    asyncio.run(work())" if coroutine else call
+    file = tmp_path / "test_loops.py"
+    tests = (f"def test_{each}(dynamesis):\n    {work}\n" for each in ("one", "two"))
+    file.write_text("import asyncio\n" + "\n".join(tests), encoding="utf-8")
+    quiet = ("-q", "-p", "no:cacheprovider", "-c", os.devnull)
+    with looping(tmp_path, *quiet, str(file), module="pytest") as running:
+        running.send_signal(signal.SIGINT)
+        printed, _ = running.communicate(timeout=PATIENCE)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED, printed
+    assert "failed" not in printed.splitlines()[-1]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_schedule_that_never_ends_is_unknown(
     bug: str, name: str, monkeypatch: pytest.MonkeyPatch
@@ -127,7 +147,8 @@ def test_a_schedule_that_never_ends_is_unknown(
     assert played.verdict is Verdict.UNKNOWN
     [reason] = played.reasons
     assert reason.startswith("the simulation does not end: at ")
-    assert "(hang.py, line " in reason
+    if name == "Spin":
+        assert "(hang.py, line " in reason
 
 
 def test_a_test_that_never_ends_is_judged_by_what_it_has(
