@@ -256,13 +256,17 @@ class MembershipFaults:
         return len({view.version for view in views if view is not None}) == 1
 
     async def _is_done_with(self, node: str) -> bool:
-        """Whether a leaver holds nothing any more, and another node knows that."""
+        """Whether a leaver holds nothing any more, and another node knows that: one that was cut off
+        may not even know that it left, and until the ring has settled it gives away what it owned."""
         status = await self._observed.status(node)
         if status is None or status.objects or status.hints:
             return False
         views = await self._views()
         others = (view for other, view in views.items() if other != node)
-        return any(view is not None and node not in view.former for view in others)
+        return any(
+            view is not None and view.settled and node not in {*view.members, *view.former}
+            for view in others
+        )
 
     async def _views(self, nodes: Sequence[str] | None = None) -> dict[str, MembershipView | None]:
         """The membership as each node sees it, or each of these; None where it does not answer."""

@@ -166,6 +166,22 @@ faults:
 """
 
 
+# n3 leaves while n2 is cut off, and is to come back: n2, which does not know that it left, refuses
+# that. It was stopped then, with what it still had to give n2.
+SEEN_OFF_TOO_SOON = """
+test: {world: simulated, workload: delete, seed: 6024039, nodes: 3, n: 1, r: 1, w: 1,
+  time_limit: 0.4, concurrency: 1}
+operations:
+- {at: 0.14, client: 0, delete: k0.0, id: '3.10', basis: null}
+- {at: 0.24, client: 0, put: k0.0, id: '3.11', value: 116, basis: 0}
+faults:
+- {start: 0.044, stop: 0.27, member: cut.random-halves, kind: refused, grudge: [[n2], [n1, n3]]}
+- {start: 0.124, member: membership.leave-and-back, joins: 0, leaves: 1, removes: 0, back: true,
+  after_ms: 869, among: [n3, n1], keep: 1}
+- {start: 0.24, member: pause.majority, nodes: [n1, n3]}
+"""
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -180,6 +196,7 @@ faults:
         HANDED_TO_AN_OLD_DISK,
         RING_OF_OLD,
         HINT_ON_A_PRIMARY,
+        SEEN_OFF_TOO_SOON,
     ],
 )
 def test_a_sound_node_shows_no_anomaly(schedule: str) -> None:
