@@ -256,8 +256,8 @@ class MembershipFaults:
         return len({view.version for view in views if view is not None}) == 1
 
     async def _is_done_with(self, node: str) -> bool:
-        """Whether a leaver holds nothing any more, and another node knows that: one that was cut off
-        may not even know that it left, and until the ring has settled it gives away what it owned."""
+        """Whether a leaver holds nothing any more, and another node knows that. One that was cut
+        off may not even know that it left; and until the ring has settled it still gives away."""
         status = await self._observed.status(node)
         if status is None or status.objects or status.hints:
             return False
