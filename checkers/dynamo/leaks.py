@@ -56,7 +56,7 @@ def _last_sizes(h: History, timeline: Timeline) -> dict[str, tuple[int, dict[str
     found: dict[str, tuple[int, dict[str, int]]] = {}
     if timeline.quiesced is None:
         return found
-    for row, value in h.told("sizes"):
+    for row, value in h.reported("sizes"):
         if row <= timeline.quiesced:
             continue
         sizes = {

@@ -181,7 +181,7 @@ def check_hints(run: Run) -> CheckerResult:
     h = c.history
     excused = {node for fault in timeline.faults if fault.kind == "disk" for node in fault.nodes}
     last: dict[str, int] = {}
-    for row, value in h.told("sizes"):
+    for row, value in h.reported("sizes"):
         if all(isinstance(value.get(name), int) for name in (_KEPT, *_FATES)):
             last[str(value.get("node"))] = row
     asked = {node: row for node, row in last.items() if node not in excused}
@@ -233,7 +233,7 @@ def members_answered(h: History, timeline: Timeline) -> list[tuple[int, str, fro
 
 
 def _answers(h: History, f: str) -> list[int]:
-    return [row for row, _ in h.told(f)]
+    return [row for row, _ in h.reported(f)]
 
 
 def _too_many_siblings(c: Causality, bound: Any) -> Iterator[Anomaly]:
@@ -253,7 +253,7 @@ def _too_many_siblings(c: Causality, bound: Any) -> Iterator[Anomaly]:
 
 
 def _oversized(c: Causality, bounds: Mapping[str, Any]) -> Iterator[Anomaly]:
-    for row, value in c.history.told("sizes"):
+    for row, value in c.history.reported("sizes"):
         for name, size in value.items():
             bound = bounds.get(name)
             if isinstance(bound, int | float) and isinstance(size, int | float) and size > bound:

@@ -73,4 +73,4 @@ def members(h: History, timeline: Timeline) -> set[str]:
 def _answers(h: History, timeline: Timeline, f: str) -> dict[str, Mapping[str, Any]]:
     """By node what it answered after the event that recorded quiet."""
     since = timeline.quiesced or 0
-    return {str(value.get("node")): value for row, value in h.told(f) if row > since}
+    return {str(value.get("node")): value for row, value in h.reported(f) if row > since}

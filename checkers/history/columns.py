@@ -109,8 +109,8 @@ class History:
         return {}
 
     @cached_property
-    def _told(self) -> dict[str, list[tuple[int, JsonObject]]]:
-        """What `told` keeps."""
+    def _reported(self) -> dict[str, list[tuple[int, JsonObject]]]:
+        """What `reported` keeps."""
         return {}
 
     def rows(self, *fs: str) -> Bools:
@@ -133,14 +133,14 @@ class History:
             found |= self.f == number
         return found
 
-    def told(self, f: str) -> list[tuple[int, JsonObject]]:
-        """The rows in which the harness tells of something by this name, with the object that each
+    def reported(self, f: str) -> list[tuple[int, JsonObject]]:
+        """The rows in which the harness reports something by this name, with the object that each
         has; asked for by several checkers, and decoded once. Must not be changed."""
-        found = self._told.get(f)
+        found = self._reported.get(f)
         if found is None:
             rows = np.flatnonzero((self.kind == INFO) & (self.process == HARNESS) & self.rows(f))
             values = ((row, self.value_of(row)) for row in rows.tolist())
-            found = self._told[f] = [each for each in values if isinstance(each[1], dict)]
+            found = self._reported[f] = [each for each in values if isinstance(each[1], dict)]
         return found
 
     def count_by_f(self, chosen: Bools) -> list[int]:

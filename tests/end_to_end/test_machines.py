@@ -292,6 +292,15 @@ def test_yaml_without_end(call: Call, tmp_path: Path) -> None:
     one_line(done.printed())
 
 
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """What is started has one that can be closed, also where the suite itself runs under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("terminal")
 def test_a_closed_terminal_ends_a_test_in_order(start: Start) -> None:
     run = start("test", "--nemesis", "kill,pause", "--links", "direct", "--nodes", "3",
                 "--time-limit", "60s", "--seed", "5")  # fmt: skip
@@ -313,6 +322,7 @@ def test_nohup_is_respected(start: Start, tmp_path: Path) -> None:
     assert run.wait() == 0, run.printed()
 
 
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize(
     ("command", "up", "number"),
     [
@@ -331,6 +341,7 @@ def test_so_does_it_end_what_is_kept_up(
     assert run.processes() == []
 
 
+@pytest.mark.usefixtures("terminal")
 def test_so_does_it_end_a_campaign(start: Start, tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(
         "name: one\ntime_limit: 60s\nmatrix: {workload: [register], nemesis: [none], seed: [1],"
