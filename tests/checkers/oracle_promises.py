@@ -95,7 +95,7 @@ class Promises(Dynamo):
 
     def forgettable(self, id: str) -> bool:
         """Have as many nodes been wiped since it was begun as certainly had it (one, where nothing
-        else is known), the one that stamped it among them?"""
+        else is known), the one that stamped it among them, unless copies moved?"""
         wiped = set()
         for op in self.ops:
             if op.type == "invoke" and op.f == "start-wipe":
@@ -107,7 +107,8 @@ class Promises(Dynamo):
         if self.outcome(id) == "ok":
             worth = self.ops[self.end[self.writes[id]]].worth or {}
         stamped = worth.get("coordinator", min(wiped, default=None))
-        return len(wiped) >= worth.get("replicas", 1) and stamped in wiped
+        moved = any(op.f == "start-membership" for op in self.ops)
+        return len(wiped) >= worth.get("replicas", 1) and (moved or stamped in wiped)
 
     def settled_at(self, proofs: list[int]) -> int:
         """The first evidence of a bite decides; it must show a layout that has settled."""

@@ -58,9 +58,11 @@ FINAL = st.tuples(st.integers(0, 63), st.integers(6, 15))
 
 
 GET, PUT, ENDS = (0, 0, 0, 0, 6), (0, 4, 0, 0, 6), (0, 2, 0, 0, 6)
-WIPE, WIPE_ENDS = (3, 0, 0, 0, 6), (3, 7, 0, 0, 6)
+WIPE, WIPE_ENDS, JOIN = (3, 0, 0, 0, 6), (3, 7, 0, 0, 6), (3, 2, 0, 0, 6)
 #: as it was found: the wipe is ended a second time after a put that a get then lacks
 ENDED_TWICE = ([WIPE, WIPE_ENDS, PUT, ENDS, WIPE_ENDS, GET, ENDS], [(0, 6)] * 8)
+#: another node than the one that stamped is wiped, while copies may move to it
+MOVED = ([PUT, ENDS, WIPE, JOIN], [(0, 6)] * 8)
 
 
 @LENIENT
@@ -82,6 +84,7 @@ WORTH = st.lists(
 
 
 @LENIENT
+@example(MOVED, [(1, "n2")])
 @given(st.tuples(st.lists(STEP, max_size=24), st.lists(FINAL, min_size=8, max_size=8)), WORTH)
 def test_lost_writes_and_resurrections_agree_whatever_forgets(program, claims) -> None:
     ops = ran(program)
