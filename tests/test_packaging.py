@@ -35,9 +35,18 @@ def test_every_folder_with_modules_is_a_package() -> None:
 def test_what_mypy_reads_is_what_is_installed() -> None:
     links = {path.name: path.resolve() for path in (ROOT / ".typing/dynamesis").iterdir()}
     assert links == {
-        **{file: ROOT / "dynamesis" / file for file in ("__init__.py", "targets.py")},
+        **{
+            file: ROOT / "dynamesis" / file for file in ("__init__.py", "__main__.py", "targets.py")
+        },
         **{folder: ROOT / folder for folder in FOLDERS},
     }
+
+
+@pytest.mark.parametrize("module", ["dynamesis", "dynamesis.harness"])
+def test_the_command_is_a_module_too(module: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", module, "--version"]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert shown.stdout.startswith("dynamesis "), shown.stderr
 
 
 def test_the_tests_own_extra_has_the_tools_that_they_start() -> None:

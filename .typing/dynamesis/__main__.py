@@ -1,0 +1,1 @@
+../../dynamesis/__main__.py

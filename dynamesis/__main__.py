@@ -1,0 +1,5 @@
+"""`python -m dynamesis` is `dynamesis`."""
+
+from dynamesis.harness.cli import main
+
+main()
