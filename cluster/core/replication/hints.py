@@ -84,8 +84,7 @@ class Hints:
         self.bytes += size - before
         if new is not None:
             self.kept += key not in self._waiting.get(target, {})
-            self._waiting.setdefault(target, {})[key] = (size, since)
-            self._targets.setdefault(key, {})[target] = None
+            self._wait_for(target, key, size, since)
         elif key in self._waiting.get(target, {}):
             del self._waiting[target][key]
             del self._targets[key][target]
@@ -96,6 +95,17 @@ class Hints:
         """A hint could not be stored: what it was for was refused, and it was never kept."""
         target, key = split_hint(hint)
         self.kept -= key in self._waiting.get(target, {})
+
+    def look_again(self, hint: Row) -> None:
+        """It is not known whether this hint is there: its deletion, or a change, failed, and it
+        cannot be read. So it counts as one, of unknown size, until a scan can read it."""
+        target, key = split_hint(hint)
+        self.kept += key not in self._waiting.get(target, {})
+        self._wait_for(target, key, 0, self._runtime.now)
+
+    def _wait_for(self, target: str, key: Key, size: int, since: float) -> None:
+        self._waiting.setdefault(target, {})[key] = (size, since)
+        self._targets.setdefault(key, {})[target] = None
 
     def targets(self, key: Key) -> tuple[str, ...]:
         """The nodes for which this node keeps a hint of `key`."""
@@ -148,7 +158,9 @@ class Hints:
         except ReadFailed:
             self._runtime.emit("hint-unreadable", target=target, key=key)
             return
-        if record is None:
+        if record is None:  # it was looked for again, and is not there
+            self.undone(hint)
+            self.changed(hint, None, None)
             return
         if not self.records.saved(hint):
             # nothing is sent before it is durable: after a crash its dots would name something else

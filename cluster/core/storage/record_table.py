@@ -68,13 +68,15 @@ class RecordTable:
         on_change: Callable[[Row, Record | None, Record | None], None],
         on_damage: Callable[[Row], None],
         on_undone: Callable[[Row], None],
+        on_unreadable: Callable[[Row], None],
         limit: SiblingLimit,
         label: Callable[[Row], dict[str, object]],
     ) -> None:
         """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
         Buffer. `on_change(row, old, new)` is called for each change as it is made,
         `on_damage(row)` when a row is found damaged, `on_undone(row)` when its first change could
-        not be stored, so that it is gone again; `limit`: on what a stamp may leave; `label`:
+        not be stored, so that it is gone again, `on_unreadable(row)` when a change could not be
+        stored and it is not known what is there; `limit`: on what a stamp may leave; `label`:
         how a row is named in the event log."""
         self.table = table
         self.buffer = Buffer[Record](
@@ -95,6 +97,7 @@ class RecordTable:
         self.on_change = on_change
         self.on_damage = on_damage
         self.on_undone = on_undone
+        self.on_unreadable = on_unreadable
         self.limit = limit
         self.label = label
 
@@ -350,6 +353,8 @@ class RecordTable:
                 self.damaged.pop(row, None)
             self._undone(row, record, None, unreadable=True)
             self.announce(row, record, None)
+            if not isinstance(failed, Damaged):
+                self.on_unreadable(row)
             return
         self.damaged.pop(row, None)
         self._undone(row, record, stored)

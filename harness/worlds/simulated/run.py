@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -134,10 +134,11 @@ class VirtualTime:
         except RuntimeError:
             self._context.run(self._guarded, work)
             return
+        cancelled = _cancellation()
         with ThreadPoolExecutor(1) as other:
             running = other.submit(self._context.run, self._guarded, work)
             try:
-                _await(running)
+                _await(running, cancelled)
             except (KeyboardInterrupt, asyncio.CancelledError):
                 self._guard.end()  # this thread was interrupted: nothing else ends the other
                 raise
@@ -176,13 +177,18 @@ class VirtualTime:
             self.loop.close()
 
 
-def _await(running: Future[None]) -> None:
-    """Block the loop of this thread until it has ended. Raises CancelledError once the task that
-    waits is cancelled, which is what asyncio makes of a first ctrl-C."""
+def _cancellation() -> Callable[[], bool]:
+    """Whether the task of this thread's loop, if there is one, has been cancelled from now on: that
+    is what asyncio makes of a first ctrl-C."""
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
+    return lambda: task is not None and task.cancelling() > before
+
+
+def _await(running: Future[None], cancelled: Callable[[], bool]) -> None:
+    """Block the loop of this thread until it has ended. Raises CancelledError once `cancelled`."""
     while not wait([running], _LOOK).done:
-        if task is not None and task.cancelling() > before:
+        if cancelled():
             raise asyncio.CancelledError
     running.result()
 

@@ -82,11 +82,15 @@ def test_the_least_effort_has_every_row() -> None:
 
 @pytest.mark.cluster
 def test_a_buffer_loses_what_was_acknowledged_and_synced_writes_do_not() -> None:
-    found = write_buffer(Scale(effort=0.1), quiet)
-    by_mode = {row["mode"]: row for row in found.rows}
-    assert by_mode["synced"]["lost"] == by_mode["synced in batches"]["lost"] == 0
-    assert by_mode["buffered"]["lost"] > 0
-    assert all(row["count"] > 0 for row in found.rows)
+    lost = 0
+    for _ in range(5):  # on a busy machine the buffer may be on disk by the time of the kill
+        found = write_buffer(Scale(effort=0.1), quiet)
+        by_mode = {row["mode"]: row for row in found.rows}
+        assert by_mode["synced"]["lost"] == by_mode["synced in batches"]["lost"] == 0
+        assert all(row["count"] > 0 for row in found.rows)
+        if lost := by_mode["buffered"]["lost"]:
+            break
+    assert lost > 0
 
 
 def test_the_command_prints_the_table_and_writes_json_and_a_plot(

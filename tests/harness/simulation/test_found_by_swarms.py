@@ -182,6 +182,24 @@ faults:
 """
 
 
+# The deletion of a hint fails while the disk cannot be read: it was forgotten, and stayed on the
+# disk until the next start.
+FORGOTTEN_AS_UNREADABLE = """
+test: {world: simulated, workload: blind, seed: 8019856, nodes: 3, n: 2,
+  param: ['zones={n1: a, n2: a, n3: b}'], time_limit: 0.6, concurrency: 3}
+tweaks: {points: {hints-fail: 0.069, timer-early: 0.07}}
+operations:
+- {at: 0.3, client: 1, put: k0, id: '1.2', value: 8, basis: null}
+- {at: 0.3, client: 0, put: k2, id: '7.1', value: 37, basis: null}
+- {at: 0.3, client: 1, put: k4, id: '1.3', value: 13, basis: null}
+- {at: 0.3, client: 2, get: k1}
+- {at: 0.5, client: 0, put: k1, id: '4.8', value: 86, basis: null}
+faults:
+- {start: 0.055, stop: 0.336, member: disk.torn-tail, kind: torn-tail, with: {}, nodes: [n3]}
+- {start: 0.535, member: disk.read-error, kind: read-error, with: {}, nodes: [n1]}
+"""
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -197,6 +215,7 @@ faults:
         RING_OF_OLD,
         HINT_ON_A_PRIMARY,
         SEEN_OFF_TOO_SOON,
+        FORGOTTEN_AS_UNREADABLE,
     ],
 )
 def test_a_sound_node_shows_no_anomaly(schedule: str) -> None:
