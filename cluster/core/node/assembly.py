@@ -101,7 +101,7 @@ class Assembly:
             on_change=self.object_changed,
             on_damage=lambda row: self.trees.damaged(row),
             on_undone=_not_counted,
-            on_unreadable=_not_counted,
+            on_unreadable=lambda row, new: None,
             limit=limit,
             label=object_label,
         )
@@ -117,7 +117,7 @@ class Assembly:
             on_change=self.hint_changed,
             on_damage=_not_compared,
             on_undone=lambda row: self.hints.undone(row),
-            on_unreadable=lambda row: self.hints.look_again(row),
+            on_unreadable=lambda row, new: self.hints.look_again(row, new),
             limit=limit,
             label=hint_label,
         )

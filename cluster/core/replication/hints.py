@@ -96,11 +96,11 @@ class Hints:
         target, key = split_hint(hint)
         self.kept -= key in self._waiting.get(target, {})
 
-    def look_again(self, hint: Row) -> None:
-        """It is not known whether this hint is there: its deletion, or a change, failed, and it
-        cannot be read. So it counts as one, of unknown size, until a scan can read it."""
+    def look_again(self, hint: Row, new: Record | None) -> None:
+        """It is not known whether this hint is there: a change to `new` (None: its deletion)
+        failed, and it cannot be read. So it counts as one, of unknown size, until a scan can."""
         target, key = split_hint(hint)
-        self.kept += key not in self._waiting.get(target, {})
+        self.kept += new is None  # counted as handed off or given up, and there again
         self._wait_for(target, key, 0, self._runtime.now)
 
     def _wait_for(self, target: str, key: Key, size: int, since: float) -> None:

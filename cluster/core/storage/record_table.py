@@ -68,16 +68,16 @@ class RecordTable:
         on_change: Callable[[Row, Record | None, Record | None], None],
         on_damage: Callable[[Row], None],
         on_undone: Callable[[Row], None],
-        on_unreadable: Callable[[Row], None],
+        on_unreadable: Callable[[Row, Record | None], None],
         limit: SiblingLimit,
         label: Callable[[Row], dict[str, object]],
     ) -> None:
         """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
         Buffer. `on_change(row, old, new)` is called for each change as it is made,
         `on_damage(row)` when a row is found damaged, `on_undone(row)` when its first change could
-        not be stored, so that it is gone again, `on_unreadable(row)` when a change could not be
-        stored and it is not known what is there; `limit`: on what a stamp may leave; `label`:
-        how a row is named in the event log."""
+        not be stored, so that it is gone again, `on_unreadable(row, new)` when a change to `new`
+        could not be stored, and it is not known what is there; `limit`: on what a stamp may leave;
+        `label`: how a row is named in the event log."""
         self.table = table
         self.buffer = Buffer[Record](
             table, runtime, _encode, self._lost, memory, interval, lambda row: self.label(row)
@@ -354,7 +354,7 @@ class RecordTable:
             self._undone(row, record, None, unreadable=True)
             self.announce(row, record, None)
             if not isinstance(failed, Damaged):
-                self.on_unreadable(row)
+                self.on_unreadable(row, record)
             return
         self.damaged.pop(row, None)
         self._undone(row, record, stored)

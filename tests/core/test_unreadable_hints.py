@@ -1,0 +1,65 @@
+"""Hints of which a change fails while the disk cannot be read."""
+
+from __future__ import annotations
+
+from dynamesis.cluster.core.protocol import events as ev
+from simulator import Simulator
+from test_durability import KEY, BadStore, failing, with_bad_disk
+
+
+def balanced(sim: Simulator, name: str) -> bool:
+    account = sim.nodes[name].hints.account()
+    return account.pop("hints_kept") == sum(account.values())
+
+
+def keeping(sim: Simulator) -> tuple[str, str, BadStore]:
+    """The first primary of KEY, cut off; the node that keeps the hints for it; its disk."""
+    order = sim.nodes["n1"].view.preference(sim.nodes["n1"].view.partition(KEY))
+    store = with_bad_disk(sim, order[3])
+    sim.isolate(order[0])
+    sim.run(0.1)
+    return order[0], order[3], store
+
+
+def test_one_whose_deletion_failed_is_handed_off_again() -> None:
+    """It was forgotten, and stayed on the disk until the next start (clean seed 8019856)."""
+    sim = Simulator(5, seed=7)
+    target, keeper, store = keeping(sim)
+    sim.put(next(name for name in sim.nodes if name not in (target, keeper)), KEY, b"v")
+    sim.until(lambda: sim.nodes[keeper].hints.count() == {target: 1})
+    sim.until(lambda: len(store.tables["hints"]) == 1)
+    heal = failing(sim, keeper)
+    sim.heal()
+    sim.until(lambda: sim.nodes[keeper].hints.handed_off == 1)
+    store.unreadable = True
+    sim.run(0.1)
+    assert sim.nodes[keeper].hints.count() == {target: 1}
+    heal()
+    store.unreadable = False
+    sim.until(lambda: not sim.nodes[keeper].hints.count())
+    sim.until(lambda: not store.tables["hints"])
+    assert sim.nodes[keeper].hints.handed_off == 2
+    assert balanced(sim, keeper)
+
+
+def test_one_that_was_never_stored_is_not_counted_once_that_is_seen() -> None:
+    sim = Simulator(5, seed=7)
+    target, keeper, store = keeping(sim)
+    heal = failing(sim, keeper)
+    refuse = sim._persist
+
+    def refuse_unreadable(node: str, token: int, writes: tuple[ev.Write, ...]) -> None:
+        store.unreadable |= node == keeper and any(write.table == "hints" for write in writes)
+        refuse(node, token, writes)
+
+    sim._persist = refuse_unreadable  # type: ignore[method-assign]
+    sim.put(next(name for name in sim.nodes if name not in (target, keeper)), KEY, b"v")
+    sim.until(lambda: store.unreadable)
+    sim.run(0.1)
+    assert sim.nodes[keeper].hints.count() == {target: 1}
+    heal()
+    store.unreadable = False
+    sim.heal()
+    sim.until(lambda: not sim.nodes[keeper].hints.count())
+    assert sim.nodes[keeper].hints.kept == 0
+    assert balanced(sim, keeper)
