@@ -101,7 +101,7 @@ class Assembly:
             on_change=self.object_changed,
             on_damage=lambda row: self.trees.damaged(row),
             on_undone=_not_counted,
-            on_unreadable=lambda row, new: None,
+            on_unreadable=lambda row, new: self.trees.unreadable(row),
             limit=limit,
             label=object_label,
         )

@@ -229,6 +229,13 @@ class Trees:
         if self._coming is not None and row <= self._cursor:
             self._coming, self._cursor = Forest(), _START
 
+    def unreadable(self, row: Row) -> None:
+        """A change of a row could not be stored, and it is not known what is there: the trees do
+        not have it, and are made anew once all can be read."""
+        if self._coming is not None and row <= self._cursor:
+            self._coming, self._cursor = Forest(), _START
+        self.rebuild()
+
     # ---- from one life to the next
 
     def recover(self) -> None:

@@ -1,4 +1,4 @@
-"""Hints of which a change fails while the disk cannot be read."""
+"""Records and hints of which a change fails while the disk cannot be read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def keeping(sim: Simulator) -> tuple[str, str, BadStore]:
     return order[0], order[3], store
 
 
-def test_one_whose_deletion_failed_is_handed_off_again() -> None:
+def test_a_hint_whose_deletion_failed_is_handed_off_again() -> None:
     """It was forgotten, and stayed on the disk until the next start (clean seed 8019856)."""
     sim = Simulator(5, seed=7)
     target, keeper, store = keeping(sim)
@@ -42,7 +42,7 @@ def test_one_whose_deletion_failed_is_handed_off_again() -> None:
     assert balanced(sim, keeper)
 
 
-def test_one_that_was_never_stored_is_not_counted_once_that_is_seen() -> None:
+def test_a_hint_that_was_never_stored_is_not_counted_once_that_is_seen() -> None:
     sim = Simulator(5, seed=7)
     target, keeper, store = keeping(sim)
     heal = failing(sim, keeper)
@@ -63,3 +63,29 @@ def test_one_that_was_never_stored_is_not_counted_once_that_is_seen() -> None:
     sim.until(lambda: not sim.nodes[keeper].hints.count())
     assert sim.nodes[keeper].hints.kept == 0
     assert balanced(sim, keeper)
+
+
+def test_the_trees_have_a_record_again_that_could_not_be_read() -> None:
+    """They lacked it until they were made anew, hours later: exchanges found a difference that
+    none of them could repair, since the record was there."""
+    sim = Simulator(3, seed=7)
+    owner = sim.nodes["n1"].view.primaries(sim.nodes["n1"].view.partition(KEY))[0]
+    store = with_bad_disk(sim, owner)
+    first = sim.put(owner, KEY, b"0", w=3)
+    sim.until(sim.quiet)
+    heal = failing(sim, owner)
+    refuse = sim._persist
+
+    def refuse_unreadable(node: str, token: int, writes: tuple[ev.Write, ...]) -> None:
+        store.unreadable |= node == owner and any(write.table == "objects" for write in writes)
+        refuse(node, token, writes)
+
+    sim._persist = refuse_unreadable  # type: ignore[method-assign]
+    sim.put(owner, KEY, b"1", first.context)
+    assert store.unreadable
+    sim.run(0.1)
+    heal()
+    store.unreadable = False
+    trees = {name: node.trees for name, node in sim.nodes.items()}
+    sim.until(lambda: len({str(each.roots()) for each in trees.values()}) == 1)
+    assert all(each.objects == 1 for each in trees.values())
