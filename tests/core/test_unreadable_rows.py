@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dynamesis.cluster.core.protocol import events as ev
 from simulator import Simulator
 from test_durability import KEY, BadStore, failing, with_bad_disk
@@ -19,6 +21,25 @@ def keeping(sim: Simulator) -> tuple[str, str, BadStore]:
     sim.isolate(order[0])
     sim.run(0.1)
     return order[0], order[3], store
+
+
+def unreadable_as_it_fails(
+    sim: Simulator, name: str, table: str, store: BadStore
+) -> Callable[[], None]:
+    """As `failing`; from the first batch for this table on, the disk cannot be read either."""
+    heal = failing(sim, name)
+    refuse = sim._persist
+
+    def refuse_unreadable(node: str, token: int, writes: tuple[ev.Write, ...]) -> None:
+        store.unreadable |= node == name and any(write.table == table for write in writes)
+        refuse(node, token, writes)
+
+    def heal_both() -> None:
+        heal()
+        store.unreadable = False
+
+    sim._persist = refuse_unreadable  # type: ignore[method-assign]
+    return heal_both
 
 
 def test_a_hint_whose_deletion_failed_is_handed_off_again() -> None:
@@ -45,20 +66,12 @@ def test_a_hint_whose_deletion_failed_is_handed_off_again() -> None:
 def test_a_hint_that_was_never_stored_is_not_counted_once_that_is_seen() -> None:
     sim = Simulator(5, seed=7)
     target, keeper, store = keeping(sim)
-    heal = failing(sim, keeper)
-    refuse = sim._persist
-
-    def refuse_unreadable(node: str, token: int, writes: tuple[ev.Write, ...]) -> None:
-        store.unreadable |= node == keeper and any(write.table == "hints" for write in writes)
-        refuse(node, token, writes)
-
-    sim._persist = refuse_unreadable  # type: ignore[method-assign]
+    heal = unreadable_as_it_fails(sim, keeper, "hints", store)
     sim.put(next(name for name in sim.nodes if name not in (target, keeper)), KEY, b"v")
     sim.until(lambda: store.unreadable)
     sim.run(0.1)
     assert sim.nodes[keeper].hints.count() == {target: 1}
     heal()
-    store.unreadable = False
     sim.heal()
     sim.until(lambda: not sim.nodes[keeper].hints.count())
     assert sim.nodes[keeper].hints.kept == 0
@@ -73,19 +86,11 @@ def test_the_trees_have_a_record_again_that_could_not_be_read() -> None:
     store = with_bad_disk(sim, owner)
     first = sim.put(owner, KEY, b"0", w=3)
     sim.until(sim.quiet)
-    heal = failing(sim, owner)
-    refuse = sim._persist
-
-    def refuse_unreadable(node: str, token: int, writes: tuple[ev.Write, ...]) -> None:
-        store.unreadable |= node == owner and any(write.table == "objects" for write in writes)
-        refuse(node, token, writes)
-
-    sim._persist = refuse_unreadable  # type: ignore[method-assign]
+    heal = unreadable_as_it_fails(sim, owner, "objects", store)
     sim.put(owner, KEY, b"1", first.context)
     assert store.unreadable
     sim.run(0.1)
     heal()
-    store.unreadable = False
     trees = {name: node.trees for name, node in sim.nodes.items()}
     sim.until(lambda: len({str(each.roots()) for each in trees.values()}) == 1)
     assert all(each.objects == 1 for each in trees.values())
