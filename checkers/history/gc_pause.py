@@ -17,7 +17,7 @@ _FEW = 1_500
 #: of what is built while something is frozen, most stays until the end: so many new objects are
 #: looked at together
 _SELDOM = 200_000
-#: not empty while `gc_frozen` has frozen something
+#: not empty while `gc_frozen` has frozen something: whether what is built meanwhile `stays`
 _ours: list[bool] = []
 
 
@@ -31,9 +31,12 @@ def gc_paused() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if gc.get_count()[0] - young >= _FEW and not _is_frozen():
-                gc.freeze()
-                gc.unfreeze()  # to the oldest generation
+            if gc.get_count()[0] - young >= _FEW:
+                if _ours and _ours[-1]:
+                    gc.freeze()
+                elif not _is_frozen():
+                    gc.freeze()
+                    gc.unfreeze()  # to the oldest generation
             gc.enable()
 
 
@@ -51,15 +54,16 @@ def gc_seldom() -> Iterator[None]:
 
 
 @contextmanager
-def gc_frozen() -> Iterator[None]:
-    """Let the collector pass over all that is there already, and look seldom at what is new. Does
-    nothing where a caller has frozen something itself."""
+def gc_frozen(*, stays: bool = True) -> Iterator[None]:
+    """Let the collector pass over all that is there already, and look seldom at what is new; not at
+    all at what is built in a pause, where that `stays` until the end. Does nothing where a caller
+    has frozen something itself."""
     if _is_frozen():
         yield
         return
     before = gc.get_threshold()
     gc.freeze()
-    _ours.append(True)
+    _ours.append(stays)
     if before[0]:
         gc.set_threshold(max(before[0], _SELDOM), *before[1:])
     try:

@@ -56,7 +56,7 @@ def seldom_collected() -> Iterator[None]:
     """Have the garbage collector look once in a few schedules, and only at what they made: most
     of what a schedule leaves is freed without it, and looking costs what there is to look at."""
     before = gc.get_threshold()
-    with gc_frozen():
+    with gc_frozen(stays=False):
         gc.set_threshold(*_COLLECT)
         try:
             yield

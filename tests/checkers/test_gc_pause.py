@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
+import pytest
 from dynamesis.checkers.history.gc_pause import gc_frozen, gc_paused, gc_seldom
 
 
@@ -36,6 +37,21 @@ def test_what_was_built_in_a_pause_is_old_after_it() -> None:
         built = [[number] for number in range(2000)]
     young = {id(each) for generation in (0, 1) for each in gc.get_objects(generation)}
     assert young.isdisjoint(map(id, built))
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_what_is_built_in_a_pause_while_something_is_frozen(stays: bool) -> None:
+    """It is not looked at where it stays; else it must be, or it would wait for the end."""
+    with gc_frozen(stays=stays):
+        with gc_paused():
+            built = [Node() for _ in range(2000)]
+        one = weakref.ref(built[0])
+        del built
+        gc.collect()
+        assert (one() is not None) == stays
+    gc.collect()
+    assert one() is None
     assert gc.get_freeze_count() == 0
 
 
