@@ -29,7 +29,10 @@ _PROC = Path("/proc")
 _NETLINK, _SOCK_DIAG, _BY_FAMILY = 16, 4, 20
 _REQUEST_DUMP = 0x301
 _DONE, _ERROR = 3, 2
-_ESTABLISHED, _SYN_SENT = 1, 2
+#: the states of a TCP socket that dials or has dialled and is not closed: ESTABLISHED, SYN_SENT,
+#: FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING. A peer that answers and closes leaves the
+#: dialled end in CLOSE_WAIT for as long as it is held.
+_STATES = (1, 2, 4, 5, 8, 9, 11)
 _HEADER = struct.Struct("=IHHII")
 
 
@@ -105,7 +108,7 @@ def connections() -> dict[int, str]:
 
 
 def _dump(family: int) -> Iterator[tuple[int, str]]:
-    states = 1 << _ESTABLISHED | 1 << _SYN_SENT
+    states = sum(1 << state for state in _STATES)
     query = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, states) + bytes(48)
     with socket.socket(_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as plug:
         plug.settimeout(5)
