@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
@@ -29,14 +30,14 @@ class Committer:
         report: Callable[[Sequence[Outcome]], None],
         alone: bool = False,
     ) -> None:
-        """`report` gets the outcomes of a group, in order; `alone`: every batch is synced by
-        itself, in a group of its own."""
+        """`report` gets the outcomes of a group, in order; `alone`: every batch is synced and
+        reported by itself, in a group of its own."""
         self._engine = engine
         self._blocking = engine.blocking
-        self._commit = _one_by_one if alone else commit
+        self._alone = alone
         self._loop = loop
         self._report = report
-        self._waiting: list[Persist] = []
+        self._waiting: deque[Persist] = deque()
         self._busy = False
         self._groups: SimpleQueue[list[Persist] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
@@ -70,13 +71,16 @@ class Committer:
             self._thread.join()
 
     def _start(self) -> None:
-        self._groups.put(self._waiting)
-        self._waiting = []
+        if self._alone:
+            self._groups.put([self._waiting.popleft()])
+        else:
+            self._groups.put(list(self._waiting))
+            self._waiting.clear()
 
     def _work(self) -> None:
         while (group := self._groups.get()) is not None:
             try:
-                outcomes = self._commit(self._engine, group)
+                outcomes = commit(self._engine, group)
             except Exception as error:
                 self._loop.call_soon_threadsafe(self._broken, error)
                 return
@@ -100,7 +104,7 @@ def commit(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
     try:
         engine.commit([write for batch in group for write in batch.writes])
     except StorageFailed:
-        return _one_by_one(engine, group)
+        return [_commit_one(engine, batch) for batch in group]
     return [Persisted(batch.token) for batch in group]
 
 
@@ -110,7 +114,3 @@ def _commit_one(engine: Engine, batch: Persist) -> Outcome:
     except StorageFailed as error:
         return PersistFailed(batch.token, str(error))
     return Persisted(batch.token)
-
-
-def _one_by_one(engine: Engine, group: Sequence[Persist]) -> list[Outcome]:
-    return [_commit_one(engine, batch) for batch in group]

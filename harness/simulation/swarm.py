@@ -32,7 +32,7 @@ B = TypeVar("B")
 #: Tasks that a process is given ahead, so that it never waits for the next.
 _AHEAD = 2
 #: When the garbage collector looks: a schedule leaves 100,000 to 200,000 objects that it must find.
-_COLLECT = (400_000, 5, 100)
+_COLLECT = (400_000, 5, 10)
 
 
 @dataclass(frozen=True)

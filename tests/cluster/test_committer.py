@@ -40,6 +40,23 @@ def batch(token: int, *keys: bytes) -> Persist:
 
 
 @in_loop
+async def test_alone_each_batch_is_stored_and_reported_by_itself() -> None:
+    """The first of a burst was acknowledged with the last."""
+    engine = HeldEngine()
+    outcomes: list[Outcome] = []
+    committer = Committer(engine, asyncio.get_running_loop(), outcomes.extend, alone=True)
+    for token in (1, 2, 3):
+        committer.persist(batch(token, b"%d" % token))
+    for done in (1, 2, 3):
+        engine.gate.release()
+        await until(lambda done=done: len(outcomes) == done, "this one is reported, and no other")
+        assert committer.idle == (done == 3)
+    assert outcomes == [Persisted(1), Persisted(2), Persisted(3)]
+    assert engine.groups == [[b"1"], [b"2"], [b"3"]]
+    committer.close()
+
+
+@in_loop
 async def test_what_comes_during_a_commit_goes_into_the_next() -> None:
     engine = HeldEngine()
     outcomes: list[Outcome] = []

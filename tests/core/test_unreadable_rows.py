@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from dynamesis.cluster.core.protocol import events as ev
 from simulator import Simulator
-from test_durability import KEY, BadStore, failing, with_bad_disk
+from test_durability import KEY, BadStore, emitted, failing, with_bad_disk
 
 
 def balanced(sim: Simulator, name: str) -> bool:
@@ -94,3 +95,72 @@ def test_the_trees_have_a_record_again_that_could_not_be_read() -> None:
     trees = {name: node.trees for name, node in sim.nodes.items()}
     sim.until(lambda: len({str(each.roots()) for each in trees.values()}) == 1)
     assert all(each.objects == 1 for each in trees.values())
+
+
+def whole_again(sim: Simulator) -> bool:
+    """Whether all trees have the one record of this cluster."""
+    trees = [node.trees for node in sim.nodes.values()]
+    return all(each.complete and each.objects == 1 for each in trees) and (
+        len({str(each.roots()) for each in trees}) == 1
+    )
+
+
+def one_damaged_record() -> tuple[Simulator, str, BadStore]:
+    """Three copies of a record, one of which is damaged and known to be; exchanges are rare."""
+    sim = Simulator(3, seed=7, anti_entropy_interval=1000.0)
+    owner = sim.nodes["n1"].view.primaries(sim.nodes["n1"].view.partition(KEY))[0]
+    store = with_bad_disk(sim, owner)
+    sim.put(owner, KEY, b"0", w=3)
+    sim.until(lambda: whole_again(sim))
+    store.damaged = {sim.nodes[owner].replica.row(KEY)}
+    assert sim.admin(owner, "dump", limit=10)["rows"] == []
+    assert sim.nodes[owner].trees.objects == 0
+    return sim, owner, store
+
+
+def test_trees_that_lack_a_damaged_record_are_not_kept_for_the_next_life() -> None:
+    """It may be able to read it: then exchanges found a difference that none of them could repair
+    (clean seed 10019771)."""
+    sim, owner, store = one_damaged_record()
+    store.damaged = set()
+    stop_and_boot(sim, owner)
+    assert not emitted(sim, "trees-kept")
+    sim.until(lambda: whole_again(sim))
+
+
+def test_trees_that_lack_an_unreadable_record_are_not_kept_for_the_next_life() -> None:
+    sim = Simulator(3, seed=7, anti_entropy_interval=1000.0)
+    owner = sim.nodes["n1"].view.primaries(sim.nodes["n1"].view.partition(KEY))[0]
+    store = with_bad_disk(sim, owner)
+    first = sim.put(owner, KEY, b"0", w=3)
+    sim.until(lambda: whole_again(sim))
+    heal = unreadable_as_it_fails(sim, owner, "objects", store)
+    sim.put(owner, KEY, b"1", first.context)
+    sim.until(lambda: store.unreadable and sim.nodes[owner].objects.settled)
+    heal()
+    stop_and_boot(sim, owner)
+    assert not emitted(sim, "trees-kept")
+    sim.run(0.1)
+    assert sim.nodes[owner].trees.objects == 1
+
+
+@pytest.mark.parametrize("seen", ["read", "scanned", "written"])
+def test_a_record_that_was_damaged_and_can_be_read_is_in_the_trees_again(seen: str) -> None:
+    sim, owner, store = one_damaged_record()
+    store.damaged = set()
+    match seen:
+        case "read":
+            sim.get(owner, KEY, r=3)
+        case "scanned":
+            assert len(sim.admin(owner, "dump", limit=10)["rows"]) == 1
+        case _:
+            sim.put(owner, KEY, b"1", w=3)
+    sim.until(lambda: whole_again(sim))
+    assert len(emitted(sim, "row-readable")) == 1
+    assert sim.admin(owner, "status")["damaged"] == 0
+
+
+def stop_and_boot(sim: Simulator, name: str) -> None:
+    sim.stop(name)
+    sim.boot(name)
+    sim.until(lambda: sim.nodes[name].ready and sim.linked())

@@ -100,6 +100,7 @@ class Assembly:
             params.buffer_interval,
             on_change=self.object_changed,
             on_damage=lambda row: self.trees.damaged(row),
+            on_readable=lambda row, record: self.trees.readable(row, record),
             on_undone=_not_counted,
             on_unreadable=lambda row, new: self.trees.unreadable(row),
             limit=limit,
@@ -116,6 +117,7 @@ class Assembly:
             params.buffer_interval,
             on_change=self.hint_changed,
             on_damage=_not_compared,
+            on_readable=lambda row, record: None,  # given up as it was found damaged
             on_undone=lambda row: self.hints.undone(row),
             on_unreadable=lambda row, new: self.hints.look_again(row, new),
             limit=limit,

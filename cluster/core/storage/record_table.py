@@ -67,6 +67,7 @@ class RecordTable:
         *,
         on_change: Callable[[Row, Record | None, Record | None], None],
         on_damage: Callable[[Row], None],
+        on_readable: Callable[[Row, Record], None],
         on_undone: Callable[[Row], None],
         on_unreadable: Callable[[Row, Record | None], None],
         limit: SiblingLimit,
@@ -74,7 +75,8 @@ class RecordTable:
     ) -> None:
         """`key_of` a row: the key whose record it is. `memory` and `interval` as for a
         Buffer. `on_change(row, old, new)` is called for each change as it is made,
-        `on_damage(row)` when a row is found damaged, `on_undone(row)` when its first change could
+        `on_damage(row)` when a row is found damaged, `on_readable(row, record)` when such a row
+        can be read after all, `on_undone(row)` when its first change could
         not be stored, so that it is gone again, `on_unreadable(row, new)` when a change to `new`
         could not be stored, and it is not known what is there; `limit`: on what a stamp may leave;
         `label`: how a row is named in the event log."""
@@ -96,6 +98,7 @@ class RecordTable:
         self.identity = identity
         self.on_change = on_change
         self.on_damage = on_damage
+        self.on_readable = on_readable
         self.on_undone = on_undone
         self.on_unreadable = on_unreadable
         self.limit = limit
@@ -110,16 +113,18 @@ class RecordTable:
         if unsaved is not None:
             return unsaved.value
         try:
-            raw = self._store.get(self.table, row)
-            if raw is None:
-                return None
-            try:
-                return _decode(raw)
-            except msgspec.MsgspecError:
-                raise Damaged(self.table, row) from None
+            record = self._durable(row)
         except Damaged as damage:
             self._report(Row(damage.key))
             raise
+        if self.damaged and row in self.damaged:
+            self._sound(row, record)
+        return record
+
+    def _durable(self, row: Row) -> Record | None:
+        """What is stored. Raises ReadFailed."""
+        raw = self._store.get(self.table, row)
+        return None if raw is None else self._read(row, raw)
 
     def scan(self, prefix: bytes = b"", after: Row | None = None) -> Iterator[tuple[Row, Record]]:
         """The records in row order, strictly after `after`, durable or not; damaged rows
@@ -141,7 +146,10 @@ class RecordTable:
             try:
                 for stored, raw in self._store.scan(self.table, prefix, after):
                     after = row = Row(stored)
-                    yield row, self._read(row, raw)
+                    record = self._read(row, raw)
+                    if self.damaged and row in self.damaged:
+                        self._sound(row, record)
+                    yield row, record
                 return
             except Damaged as damage:
                 after = Row(damage.key)
@@ -160,6 +168,13 @@ class RecordTable:
             self.outlines.drop(row)
             self.runtime.emit("row-damaged", table=self.table, **self.label(row))
             self.on_damage(row)
+
+    def _sound(self, row: Row, record: Record | None) -> None:
+        """A row that was found damaged can be read: where it was the reading that failed."""
+        del self.damaged[row]
+        if record is not None:
+            self.runtime.emit("row-readable", table=self.table, **self.label(row))
+            self.on_readable(row, record)
 
     def saved(self, row: Row) -> bool:
         """Whether `row` is durable."""
@@ -344,19 +359,17 @@ class RecordTable:
         """A change could not be stored: the stored row is the present one again."""
         self.identity.distrust()
         self.outlines.drop(row)
-        # damage found here is not reported beside: the tree would take the row out twice
-        self.damaged[row] = None
         try:
-            stored = self.get(row)
+            stored = self._durable(row)
         except ReadFailed as failed:
-            if not isinstance(failed, Damaged):
-                self.damaged.pop(row, None)
+            damaged = isinstance(failed, Damaged)
+            if damaged:  # not reported beside: the tree would take the row out twice
+                self.damaged[row] = None
             self._undone(row, record, None, unreadable=True)
             self.announce(row, record, None)
-            if not isinstance(failed, Damaged):
+            if not damaged:
                 self.on_unreadable(row, record)
             return
-        self.damaged.pop(row, None)
         self._undone(row, record, stored)
         if stored is None and record is not None:
             self.on_undone(row)

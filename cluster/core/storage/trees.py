@@ -156,6 +156,8 @@ class Trees:
         self.serving: Forest | None = None
         self._coming: Forest | None = None
         self._cursor = _START
+        #: whether the trees that serve lack a row that could not be read
+        self._lacking = False
         self._scheduled = False
         self.rebuilds = 0
         self.on_row = on_row
@@ -232,9 +234,14 @@ class Trees:
     def unreadable(self, row: Row) -> None:
         """A change of a row could not be stored, and it is not known what is there: the trees do
         not have it, and are made anew once all can be read."""
+        self._lacking = True
         if self._coming is not None and row <= self._cursor:
             self._coming, self._cursor = Forest(), _START
         self.rebuild()
+
+    def readable(self, row: Row, record: Record) -> None:
+        """A row that was found damaged can be read again."""
+        self.changed(row, None, record)
 
     # ---- from one life to the next
 
@@ -270,9 +277,10 @@ class Trees:
 
     def put_away(self) -> None:
         """Write the trees down for the next life. Every record must be durable by now, and
-        none may change any more."""
+        none may change any more. Trees that lack a record which could not be read are not: the
+        next life may be able to read it."""
         forest = self.serving
-        if forest is None or not self._objects.settled:
+        if forest is None or not self._objects.settled or self._lacking or self._objects.damaged:
             return
         counts = {p: count for p, count in sorted(forest.counts.items()) if count}
         rows = [Write("meta", _row(p), forest.of(p).dump()) for p in counts]
@@ -320,6 +328,7 @@ class Trees:
 
     def _finish(self, coming: Forest) -> None:
         before, self.serving, self._coming = self.serving, coming, None
+        self._lacking = False
         self.rebuilds += 1
         self.runtime.emit("trees-rebuilt", objects=self.objects, boot=before is None)
         if before is not None and before.roots() != coming.roots():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ class Batches:
         self._node = node
         self._fsync = fsync
         self._alone = alone
-        self._waiting: list[Persist] = []
+        self._waiting: deque[Persist] = deque()
         self._busy = False
 
     @property
@@ -40,14 +41,14 @@ class Batches:
             node.later(0.0, self._start)  # what else comes at this moment goes along
 
     def _start(self) -> None:
-        group, self._waiting = self._waiting, []
-        node, commits = self._node, len(group) if self._alone else 1
+        node, waiting = self._node, self._waiting
+        if self._alone:
+            group = [waiting.popleft()]
+        else:
+            group = list(waiting)
+            waiting.clear()
         before, after = node.disk.delays()
         sync = self._sync_time()
-        if commits > 1:
-            before, after = commits * before, commits * after
-            for _ in range(commits - 1):
-                sync += self._sync_time()
         perturber, failing = node.network.perturber, dict[int, str]()
         if perturber.rare:
             for batch in group:
@@ -86,7 +87,7 @@ class Batches:
             self._node.network.note(what, self._node.name, "", batch.writes)
 
     def _commit(self, group: list[Persist]) -> list[Persisted | PersistFailed]:
-        if len(group) > 1 and not self._alone:
+        if len(group) > 1:
             try:
                 self._node.disk.commit([write for batch in group for write in batch.writes])
             except StorageFailed:

@@ -200,6 +200,33 @@ faults:
 """
 
 
+# A record that n1 found damaged before it stopped, and reads well in its next life: the trees that
+# it had written down were without it.
+DAMAGED_BEFORE_A_STOP = """
+test: {world: simulated, workload: bulk, seed: 10019771, nodes: 3, time_limit: 0.3, concurrency: 1}
+operations:
+- {at: 0.0, client: 0, put: k0.22, id: '4.1', value: 16, basis: null}
+faults:
+- {start: 0.039, stop: 0.062, member: disk.bit-flip, kind: bit-flip, with: {rows: 16}, nodes: [n1]}
+- {start: 0.069, stop: 0.164, member: kill.mid-stop, nodes: [n1], signal: SIGTERM, grace_ms: 42}
+"""
+
+
+# 128 writes wait for n1's disk as it gets well; each is synced by itself. The simulated disk took
+# 0.13 s for each of them all the same: 17 s, in which the joins did not end.
+SLOW_ONE_BY_ONE = """
+test: {world: simulated, workload: hot-key, seed: 10018969, nodes: 5, n: 5,
+  param: [durability=each], time_limit: 0.4, concurrency: 1}
+operations: []
+faults:
+- {start: 0.049, stop: 0.229, member: disk.slow-fsync, kind: slow-fsync, with: {seconds: 0.133},
+  nodes: [n1]}
+- {start: 0.079, stop: 0.259, member: load.burst, kind: burst, with: {puts: 306}, nodes: [n5]}
+- {start: 0.193, member: membership.two, joins: 2, leaves: 0, removes: 0,
+  among: [n5, n3, n4, n1], keep: 5}
+"""
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -216,6 +243,8 @@ faults:
         HINT_ON_A_PRIMARY,
         SEEN_OFF_TOO_SOON,
         FORGOTTEN_AS_UNREADABLE,
+        DAMAGED_BEFORE_A_STOP,
+        SLOW_ONE_BY_ONE,
     ],
 )
 def test_a_sound_node_shows_no_anomaly(schedule: str) -> None:
