@@ -156,10 +156,28 @@ def check_params(members: Sequence[str], params: Mapping[str, Any]) -> None:
 
 def split_address(address: str) -> tuple[str, int]:
     """ "host:port" or "[v6 host]:port" -> (host, port). Raises ConfigError."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f'{address!r} is not an address; allowed: "host:port", port 1 to 65535')
-    return host.strip("[]"), int(port)
+    host, _, digits = address.rpartition(":")
+    host = host.strip("[]")
+    port = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 5 else 0
+    if not 0 < port < 65536 or not _is_host(host):
+        raise ConfigError(
+            f'{address!r:.300} is not an address; allowed: "host:port", port 1 to 65535'
+        )
+    return host, port
+
+
+def _is_host(host: str) -> bool:
+    """Whether this can be looked up. What cannot be written as the name of a host is an exception
+    of its own there, and none of a network that fails."""
+    if not host or not host.isprintable() or " " in host:
+        return False
+    if host.isascii():  # as below; that would cost the start of every process 10 ms
+        *labels, last = host.split(".")
+        return all(0 < len(label) < 64 for label in labels) and len(last) < 64
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _text(path: Path) -> str:
@@ -217,11 +235,11 @@ def _parse(text: str) -> Any:
 def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     """The mapping of these pairs. Raises ConfigError for a key that comes twice: which of the
     two was meant cannot be known."""
-    seen: list[Any] = []
+    seen: set[Any] = set()
     for key, _ in pairs:
         if key in seen:
             raise ConfigError(f"{key}: the key comes twice; allowed: once")
-        seen.append(key)
+        seen.add(key)
     return dict(pairs)
 
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import resource
 import socket
 import ssl
-import sys
 from collections import deque
 from collections.abc import Callable, Container, Iterable
 from itertools import count
@@ -25,6 +23,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Message,
     Refusal,
 )
+from dynamesis.cluster.net import ports
 from dynamesis.cluster.net.agreement import conflict, differences
 from dynamesis.cluster.net.handshake import MOST as MOST_HANDSHAKES
 from dynamesis.cluster.net.handshake import Handshake, accept, raise_bug
@@ -43,10 +42,6 @@ READER_TIMEOUT = 30.0
 #: connections that a port takes, and descriptors that the process keeps free of them
 MAX_CONNECTIONS = 10_000
 RESERVED = 32
-#: where it may have more descriptors than this, it keeps more of them free: as many in proportion,
-#: since what is closed to make room keeps its descriptor until the others that came with it were
-#: looked at
-RESERVED_OF = 512
 #: seconds for which a connection has to be idle to make room for another; so many are looked for
 #: together, and after a search in vain no other one for so many seconds
 IDLE = 1.0
@@ -185,8 +180,8 @@ class Listener:
         left for what else the process needs. Otherwise a stranger has to go, or else the connection
         that was idle for longest; without either the new one is refused."""
         full = self._full()
-        number, most = _descriptor(newest), _descriptors()
-        reserved = max(self.reserved, most * self.reserved // RESERVED_OF)
+        number, most = _descriptor(newest), ports.descriptors()
+        reserved = ports.reserved(most, self.reserved)
         if not full and number < most - reserved:
             return True
         why = full or f"{number} of {most} descriptors"
@@ -275,8 +270,9 @@ class Listener:
         return Inbound(self, next(self._numbers))
 
     async def serve(self) -> None:
-        """Take connections from now on."""
+        """Take connections from now on. Raises OSError: another one has the address."""
         if self._server is not None:
+            ports.listen(self._server, BACKLOG)
             await self._server.start_serving()
         if self._bound is not None and self._tls is not None:
             self._accepting = asyncio.ensure_future(accept(self, self._bound, self._tls))
@@ -363,9 +359,3 @@ def _descriptor(newest: Inbound | Handshake) -> int:
     transport = newest.transport
     its = None if transport is None else transport.get_extra_info("socket")
     return -1 if its is None else int(its.fileno())
-
-
-def _descriptors() -> int:
-    """How many descriptors this process may have."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return sys.maxsize if most == resource.RLIM_INFINITY else most
