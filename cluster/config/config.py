@@ -151,7 +151,7 @@ def check_params(members: Sequence[str], params: Mapping[str, Any]) -> None:
     here = "127.0.0.1:1"
     peers = dict.fromkeys(members, here)
     values: dict[str, Any] = {"peers": peers, "params": dict(params), "secret": draw_secret()}
-    _check(Config(members[0], here, here, tuple(members), **values))
+    _check(Config(members[0], here, "127.0.0.1:2", tuple(members), **values))
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -201,7 +201,7 @@ def _parse(text: str) -> Any:
     if text.lstrip().startswith("{"):
         try:
             raw = msgspec.json.decode(text)
-            json.loads(text, object_pairs_hook=_once)  # the other decoder lets the last one win
+            json.loads(text, object_pairs_hook=once)  # the other decoder lets the last one win
             return raw
         except msgspec.DecodeError as error:
             raise ConfigError(f"malformed JSON: {error}") from error
@@ -219,7 +219,7 @@ def _parse(text: str) -> Any:
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Any:
         own = (key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge")
-        _once([(loader.construct_object(key, deep=True), None) for key in own])
+        once([(loader.construct_object(key, deep=True), None) for key in own])
         yield (made := {})
         made.update(loader.construct_mapping(node))
 
@@ -232,7 +232,7 @@ def _parse(text: str) -> Any:
         raise ConfigError("malformed YAML: nested too deep") from None
 
 
-def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+def once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     """The mapping of these pairs. Raises ConfigError for a key that comes twice: which of the
     two was meant cannot be known."""
     seen: set[Any] = set()
@@ -262,9 +262,13 @@ def _located(error: msgspec.ValidationError) -> str:
 
 def _check(config: Config) -> None:
     """Check what types cannot express. Raises ConfigError."""
+    ports: dict[tuple[str, int], str] = {}
     for key in ("listen", "admin", *(("metrics",) if config.metrics else ())):
-        _address(key, getattr(config, key))
+        _address(key, address := getattr(config, key))
         _reachable(key, config)
+        other = ports.setdefault(split_address(address), key)
+        if other != key:
+            raise ConfigError(f"{key}: {address} is that of {other}; allowed: one of its own")
     named = {"node": (config.node,), "members": config.members, "seeds": config.seeds}
     for key, names in (named | {"peers": config.peers, "cluster": (config.cluster,)}).items():
         for name in names:
