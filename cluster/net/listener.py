@@ -27,7 +27,7 @@ from dynamesis.cluster.net import ports
 from dynamesis.cluster.net.agreement import conflict, differences
 from dynamesis.cluster.net.handshake import MOST as MOST_HANDSHAKES
 from dynamesis.cluster.net.handshake import Handshake, accept, raise_bug
-from dynamesis.cluster.net.inbound import ROLES, Accepts, Inbound
+from dynamesis.cluster.net.inbound import AGAIN, ROLES, Accepts, Inbound
 from dynamesis.cluster.net.stream import mismatch
 from dynamesis.cluster.net.turns import Turns
 from dynamesis.cluster.net.wire import WireError, encode
@@ -47,11 +47,14 @@ RESERVED = 32
 IDLE = 1.0
 IDLEST = 256
 SEARCH_AGAIN = 0.1
-#: seconds between two looks at readers, and until a port is listened on again after a failure
+#: seconds between two looks at readers
 LOOK = 5.0
-AGAIN = 1.0
 #: bytes of unfinished frames that all clients together may have here
 HALF_BOUND = 64 << 20
+#: bytes of questions that all clients together may have wait here for a turn; where there are more,
+#: the longest ones are shed until so many are left
+WAITING_BOUND = 128 << 20
+WAITING_LEFT = 96 << 20
 
 Emit = Callable[..., None]
 
@@ -99,6 +102,7 @@ class Listener:
         self.strangers: dict[Inbound, None] = {}
         self.stopping = False
         self._held = 0
+        self._waiting = 0
         #: those that were idle for longest at the last search, and when the next one is due
         self._idlest: deque[Inbound] = deque()
         self._search_at = 0.0
@@ -127,6 +131,19 @@ class Listener:
             oldest.held = 0
             oldest.decoder.discard()
             oldest.fault(f"more than {HALF_BOUND} bytes of unfinished frames on all connections")
+
+    def wait(self, inbound: Inbound, size: int) -> None:
+        """So many bytes of a client's questions wait for a turn. Above what all of them may have,
+        those for which most waits are shed, many at a time: to look for each would take too long
+        where there are thousands."""
+        self._waiting += size - inbound.waits
+        inbound.waits = size
+        if size and self._waiting > WAITING_BOUND:
+            reason = f"more than {WAITING_BOUND} bytes of questions wait on all connections"
+            for most in sorted(self.channels.values(), key=lambda other: -other.waits):
+                if self._waiting <= WAITING_LEFT:
+                    return
+                most.shed(reason)
 
     def unread(self, inbound: Inbound, unsent: int) -> None:
         """A connection has not read this much. One that leaves too much is cut off, and of all
