@@ -364,6 +364,11 @@ class Listener:
         for inbound in list(self.channels.values()):
             inbound.close("the node stops")
 
+    def end(self) -> None:
+        """Wait no longer for readers that do not read."""
+        for inbound in list(self.channels.values()):
+            inbound.abort("the node stops")
+
 
 def _unread_of_client(inbound: Inbound) -> int:
     return 0 if inbound.peer is not None or inbound.closing else inbound.counted

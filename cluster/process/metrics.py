@@ -9,12 +9,13 @@ of a second to load: a node that is not scraped never loads it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dynamesis.cluster.config.config import split_address
 from dynamesis.cluster.core.runtime.stats import BOUNDS
 from dynamesis.cluster.net import ports
+from dynamesis.cluster.net.handshake import raise_bug
 from dynamesis.cluster.net.listener import RESERVED
 
 #: bytes and seconds that a scraper may take to send its request
@@ -139,8 +140,8 @@ class MetricsPort:
         self._text = text
         self._emit = emit
         self._server: asyncio.Server | None = None
-        #: connections, oldest first
-        self._open: dict[asyncio.StreamWriter, None] = {}
+        #: connections, oldest first, and what serves them
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self._made = b""
         self._made_at = -_FRESH
 
@@ -157,25 +158,26 @@ class MetricsPort:
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
 
-    def _connected(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> Coroutine[None, None, None] | None:
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve it, if there is room: the connection that came first makes some."""
         most, number = ports.descriptors(), writer.get_extra_info("socket").fileno()
         if number >= most - ports.reserved(most, _RESERVED):
             reason = f"{number} of {most} descriptors are in use"
             self._emit("connection-refused", port="metrics", reason=reason)
             writer.transport.abort()
-            return None
+            return
         if len(self._open) >= _MOST:
             reason = f"{_MOST} connections are in use"
             self._emit("idle-closed", port="metrics", reason=reason)
             oldest = next(iter(self._open))
             del self._open[oldest]
             oldest.transport.abort()
-        self._open[writer] = None
-        return self._serve(reader, writer)
+        # not a coroutine for asyncio to run: it reports one that a stop cancels as an exception
+        serving = self._open[writer] = asyncio.ensure_future(self._serve(reader, writer))
+        serving.add_done_callback(raise_bug)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -361,6 +361,8 @@ class NodeServer:
         while not self._committer.idle and self._loop.time() < deadline:
             await asyncio.sleep(0.005)
         self._over = True
+        self._data.end()
+        self._admin.end()
         self._committer.close()
         self._engine.close()
         self._log.emit("stop", owed=self._data.owed)
