@@ -33,7 +33,7 @@ GREETING_TIMEOUT = 10.0
 #: seconds in which a client has to finish a frame
 FRAME_TIMEOUT = 60.0
 #: questions of a client that are made of what it sent before some were handed on
-AT_ONCE = 64
+QUESTIONS = 64
 #: bytes that came together which are too few to be counted
 _FEW = 4096
 #: role -> the messages that it may send
@@ -85,7 +85,7 @@ class Inbound(Stream):
         #: bytes of what waits for a turn, as the listener counted them
         self.waits = 0
         self._is_held_back = False
-        self._at_once = AT_ONCE
+        self._most = QUESTIONS
         self._watch: asyncio.TimerHandle | None = None
         self._listener = listener
         self._turns = listener.turns
@@ -221,7 +221,7 @@ class Inbound(Stream):
         self.bytes_in += len(data)
         accepted, asked = self._accepted, list[Message]()
         try:
-            for message in self.decoder.messages(data, self._at_once):
+            for message in self.decoder.messages(data, self._most):
                 if type(message) in accepted:
                     asked.append(message)
                     continue
@@ -324,7 +324,7 @@ class Inbound(Stream):
             if self._deadline is not None:
                 self._deadline.cancel()
             if self.peer is not None:
-                self._at_once = sys.maxsize
+                self._most = sys.maxsize
                 self._listener.replace(self)
                 self._listener.compare(message)
                 self._listener.greeted(self.peer)

@@ -1,4 +1,4 @@
-"""Ports, taken for good before anything is served on them.
+"""Ports, taken before anything is served on them.
 
 Until one of them listens, several sockets may be bound to the same address. The second one's
 `listen` fails then, and uvloop keeps that to itself: of two processes that were started together

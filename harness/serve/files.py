@@ -47,7 +47,7 @@ def opened(path: Path) -> BinaryIO | None:
 
 
 def without_secret(name: str, file: BinaryIO) -> BinaryIO:
-    """The file, without the secret of the cluster if it has one: whoever may use this machine may
+    """The file, without the secret of the cluster if it has one: any user of this machine may
     ask a port, and may not read such a file."""
     if not name.removesuffix(".part").endswith(_SECRET_FILES):
         return file

@@ -19,7 +19,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Refusal,
 )
 from dynamesis.cluster.net import listener as module
-from dynamesis.cluster.net.inbound import AT_ONCE, Inbound
+from dynamesis.cluster.net.inbound import QUESTIONS, Inbound
 from dynamesis.cluster.net.wire import Decoder, encode
 from dynamesis.harness.processes.ports import reserve
 from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, listening, until
@@ -34,7 +34,7 @@ def gets(count: int) -> bytes:
 
 
 @in_loop
-async def test_what_many_clients_send_at_once_waits_as_bytes(tmp_path: Path) -> None:
+async def test_what_many_clients_send_together_waits_as_bytes(tmp_path: Path) -> None:
     """200 times 20,000 questions of 16 bytes were 640 MiB as questions, and all of them were made
     before an administrator was answered."""
     with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take())) as node:
@@ -55,7 +55,7 @@ async def test_what_many_clients_send_at_once_waits_as_bytes(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("together", [True, False])
 @in_loop
-async def test_all_is_handed_on_in_its_order_however_much_came_at_once(together: bool) -> None:
+async def test_all_is_handed_on_in_its_order_however_much_came_together(together: bool) -> None:
     asked: list[int] = []
     most = 0
 
@@ -82,7 +82,7 @@ async def test_all_is_handed_on_in_its_order_however_much_came_at_once(together:
         answers = [await raw.read() for _ in range(7101)]
         assert asked == [*range(3000), *range(3000), -1, *range(100)]
         assert sum(isinstance(answer, Refusal) for answer in answers) == 1000
-        assert most <= AT_ONCE
+        assert most <= QUESTIONS
         (channel,) = port.channels.values()
         assert (channel.owed, channel.held, channel.waits) == (0, 0, 0)
         # and it is read on

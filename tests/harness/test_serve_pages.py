@@ -173,7 +173,7 @@ def test_only_this_machine_is_answered(site: Site) -> None:
 
 
 def test_no_secret_is_shown(site: Site, store: Path) -> None:
-    """The port answers whoever uses this machine; the files are for their owner."""
+    """The port answers all users of this machine; the files are for their owner."""
     secret = draw_secret()
     address = "127.0.0.1:7101"
     config = Config("n1", address, address, ("n1",), secret=secret, former_secret='a"b')

@@ -25,11 +25,11 @@ def we_send_no_more(ours: socket.socket, theirs: socket.socket) -> None:
     assert theirs.recv(1) == b""  # FIN_WAIT2
 
 
-def nobody_closes(ours: socket.socket, theirs: socket.socket) -> None:
+def neither_closes(ours: socket.socket, theirs: socket.socket) -> None:
     """ESTABLISHED."""
 
 
-@pytest.mark.parametrize("change", [nobody_closes, peer_closes, we_send_no_more])
+@pytest.mark.parametrize("change", [neither_closes, peer_closes, we_send_no_more])
 def test_what_is_held_is_seen(change: Callable[[socket.socket, socket.socket], None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
