@@ -148,9 +148,10 @@ class Listener:
     def unread(self, inbound: Inbound, unsent: int) -> None:
         """A connection has not read this much. One that leaves too much is cut off, and of all
         clients those for which most is kept."""
-        kept = inbound.kept
-        self._unread += kept - inbound.counted
-        inbound.counted = kept
+        if inbound.peer is None:  # what nodes leave is not for clients to pay for
+            kept = inbound.kept
+            self._unread += kept - inbound.counted
+            inbound.counted = kept
         if unsent > READER_BOUND:
             self._cut_off(inbound, f"more than {READER_BOUND} bytes of answers unread")
         elif self._unread > READERS_BOUND:
@@ -164,7 +165,7 @@ class Listener:
     def _count_unread(self) -> None:
         """Count anew: what was read since is not known before it is asked for."""
         for inbound in self.channels.values():
-            inbound.counted = inbound.kept
+            inbound.counted = inbound.kept if inbound.peer is None else 0
         self._unread = sum(inbound.counted for inbound in self.channels.values())
 
     def _cut_off(self, inbound: Inbound, reason: str) -> None:

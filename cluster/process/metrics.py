@@ -132,7 +132,7 @@ def _cumulative(
 
 
 class MetricsPort:
-    """Answers GET /metrics with what `text` returns, and anything else with 404. Anybody may ask,
+    """Answers GET /metrics with what `text` returns, and anything else with 404. All may ask,
     so there are few connections, which leave more descriptors free than those of clients, and the
     text is made only so often."""
 

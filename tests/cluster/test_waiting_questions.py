@@ -12,17 +12,20 @@ from dynamesis.cluster.client.client import Client
 from dynamesis.cluster.core.protocol.messages import (
     Get,
     GetReply,
+    Hello,
     Key,
     Message,
     Put,
     QuorumInfo,
     Refusal,
+    ReplicaGet,
+    Version,
 )
 from dynamesis.cluster.net import listener as module
 from dynamesis.cluster.net.inbound import QUESTIONS, Inbound
 from dynamesis.cluster.net.wire import Decoder, encode
 from dynamesis.harness.processes.ports import reserve
-from node_world import CLIENT, NodeAlone, Raw, ended, in_loop, listening, until
+from node_world import CLIENT, SECRET, NodeAlone, Raw, ended, in_loop, listening, until
 from test_overload import anonymous_bytes
 
 MIB = 1 << 20
@@ -160,6 +163,34 @@ async def _ends(raw: Raw) -> bool:
             return True
         assert isinstance(answer, GetReply) or getattr(answer, "code", "") == "overloaded"
     return False
+
+
+@in_loop
+async def test_clients_do_not_pay_for_a_node_that_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "READERS_BOUND", 12 * MIB)
+    events: list[str] = []
+    answer = GetReply(1, (Version(bytes(8 * MIB)),), b"", QuorumInfo(1, 1, 1, 0, "n1"))
+
+    def deliver(inbound: Inbound, messages: Iterable[Message]) -> None:
+        for _ in messages:
+            inbound.reply(answer)
+
+    async with listening(deliver, lambda event, **fields: events.append(event), secret=SECRET) as (
+        port,
+        address,
+    ):
+        node = await Raw.greeted(address, Hello("n2", "dynamesis"), taken=64 << 10)
+        node.say(ReplicaGet(1, Key(b"k")))
+        await until(lambda: port.unsent, "the node has left some unread")
+        client = await Raw.greeted(address, CLIENT, taken=64 << 10)
+        client.say(Get(1, Key(b"k")))
+        unread = [i for i in port.channels.values() if i.peer is None]
+        await until(lambda: unread[0].unsent or events, "and the client as well")
+        assert isinstance(await client.read(), GetReply)
+        assert isinstance(await node.read(), GetReply)
+        assert "slow-reader" not in events
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 100])
