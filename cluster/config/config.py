@@ -151,15 +151,33 @@ def check_params(members: Sequence[str], params: Mapping[str, Any]) -> None:
     here = "127.0.0.1:1"
     peers = dict.fromkeys(members, here)
     values: dict[str, Any] = {"peers": peers, "params": dict(params), "secret": draw_secret()}
-    _check(Config(members[0], here, here, tuple(members), **values))
+    _check(Config(members[0], here, "127.0.0.1:2", tuple(members), **values))
 
 
 def split_address(address: str) -> tuple[str, int]:
     """ "host:port" or "[v6 host]:port" -> (host, port). Raises ConfigError."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f'{address!r} is not an address; allowed: "host:port", port 1 to 65535')
-    return host.strip("[]"), int(port)
+    host, _, digits = address.rpartition(":")
+    host = host.strip("[]")
+    port = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 5 else 0
+    if not 0 < port < 65536 or not _is_host(host):
+        raise ConfigError(
+            f'{address!r:.300} is not an address; allowed: "host:port", port 1 to 65535'
+        )
+    return host, port
+
+
+def _is_host(host: str) -> bool:
+    """Whether this can be looked up. What cannot be written as the name of a host is an exception
+    of its own there, and none of a network that fails."""
+    if not host or not host.isprintable() or " " in host:
+        return False
+    if host.isascii():  # as below; that would cost the start of every process 10 ms
+        *labels, last = host.split(".")
+        return all(0 < len(label) < 64 for label in labels) and len(last) < 64
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _text(path: Path) -> str:
@@ -183,7 +201,7 @@ def _parse(text: str) -> Any:
     if text.lstrip().startswith("{"):
         try:
             raw = msgspec.json.decode(text)
-            json.loads(text, object_pairs_hook=_once)  # the other decoder lets the last one win
+            json.loads(text, object_pairs_hook=once)  # the other decoder lets the last one win
             return raw
         except msgspec.DecodeError as error:
             raise ConfigError(f"malformed JSON: {error}") from error
@@ -201,7 +219,7 @@ def _parse(text: str) -> Any:
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Any:
         own = (key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge")
-        _once([(loader.construct_object(key, deep=True), None) for key in own])
+        once([(loader.construct_object(key, deep=True), None) for key in own])
         yield (made := {})
         made.update(loader.construct_mapping(node))
 
@@ -214,14 +232,14 @@ def _parse(text: str) -> Any:
         raise ConfigError("malformed YAML: nested too deep") from None
 
 
-def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+def once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     """The mapping of these pairs. Raises ConfigError for a key that comes twice: which of the
     two was meant cannot be known."""
-    seen: list[Any] = []
+    seen: set[Any] = set()
     for key, _ in pairs:
         if key in seen:
             raise ConfigError(f"{key}: the key comes twice; allowed: once")
-        seen.append(key)
+        seen.add(key)
     return dict(pairs)
 
 
@@ -244,9 +262,13 @@ def _located(error: msgspec.ValidationError) -> str:
 
 def _check(config: Config) -> None:
     """Check what types cannot express. Raises ConfigError."""
+    ports: dict[tuple[str, int], str] = {}
     for key in ("listen", "admin", *(("metrics",) if config.metrics else ())):
-        _address(key, getattr(config, key))
+        _address(key, address := getattr(config, key))
         _reachable(key, config)
+        other = ports.setdefault(split_address(address), key)
+        if other != key:
+            raise ConfigError(f"{key}: {address} is that of {other}; allowed: one of its own")
     named = {"node": (config.node,), "members": config.members, "seeds": config.seeds}
     for key, names in (named | {"peers": config.peers, "cluster": (config.cluster,)}).items():
         for name in names:

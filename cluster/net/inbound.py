@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, get_args
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 GREETING_TIMEOUT = 10.0
 #: seconds in which a client has to finish a frame
 FRAME_TIMEOUT = 60.0
+#: questions of a client that are made of what it sent before some were handed on
+QUESTIONS = 64
+#: bytes that came together which are too few to be counted
+_FEW = 4096
 #: role -> the messages that it may send
 Accepts = Mapping[str, frozenset[type]]
 
@@ -43,6 +48,8 @@ DATA: Accepts = {
 ADMIN: Accepts = {"admin": frozenset({Ask})}
 #: bytes of answers up to which writes that the kernel did not take count as one
 _TOGETHER = 64 << 10
+#: seconds after which a client that was refused here may come again
+AGAIN = 1.0
 ROLES = {"client": "a client", "node": "a node", "admin": "an administrator"}
 #: requests that a node which is shutting down refuses
 _NEW_WORK = (Get, Put, ForwardPut)
@@ -75,7 +82,10 @@ class Inbound(Stream):
         #: questions that were read and wait for a turn (cluster.net.turns), and since when
         self.waiting: deque[Message] = deque()
         self.asked_at = 0.0
+        #: bytes of what waits for a turn, as the listener counted them
+        self.waits = 0
         self._is_held_back = False
+        self._most = QUESTIONS
         self._watch: asyncio.TimerHandle | None = None
         self._listener = listener
         self._turns = listener.turns
@@ -135,18 +145,56 @@ class Inbound(Stream):
         if self.peer is not None:
             self._questions(data)
             return
-        taken = self.decoder.taken
+        taken, size = self.decoder.taken, len(data) + self.held
         self.active = self._loop.time()
         if self._role:
             self._questions(data)
         else:
-            super().data_received(data)
+            self._first(data)
         if not self.closing and self.peer is None:
-            pending = self.decoder.pending
-            if pending and (not self.held or self.decoder.taken != taken):
-                self._frame_began()
-            if pending or self.held:
-                self._listener.hold(self, pending)
+            self._look_at_rest(taken)
+            if size > _FEW and (self.waiting or self.decoder.more):
+                self._listener.wait(self, size)
+
+    def _first(self, data: bytes) -> None:
+        """What comes before it is greeted, and what came with that."""
+        if self.closing:
+            return
+        self.bytes_in += len(data)
+        self.decoder.receive(data)
+        message = self._next()
+        if message is not None:
+            self.on_message(message)
+            self._questions(b"")
+
+    def read_on(self) -> None:
+        """Make questions of what came in and was not looked at."""
+        taken = self.decoder.taken
+        self._questions(b"")
+        if not self.closing:
+            self._look_at_rest(taken)
+            if not self.waiting and not self.decoder.more:
+                self.release()
+
+    def shed(self, reason: str) -> None:
+        """Refuse what waits for a turn. A connection that has sent far more than that is closed."""
+        self._listener.wait(self, 0)
+        while self.waiting:
+            self.owed -= 1
+            self._refuse(self.waiting.popleft(), "overloaded", reason, AGAIN)
+        if self.decoder.more:
+            self.decoder.discard()
+            self._listener.emit("connection-refused", channel=self.channel, reason=reason)
+            self.send(Refusal(0, "overloaded", reason, AGAIN))
+            self.close(reason)
+
+    def _look_at_rest(self, taken: int) -> None:
+        """Time and count a frame that is not complete; `taken`: messages before this read."""
+        pending = 0 if self.decoder.more else self.decoder.pending
+        if pending and (not self.held or self.decoder.taken != taken):
+            self._frame_began()
+        if pending or self.held:
+            self._listener.hold(self, pending)
 
     def _frame_began(self) -> None:
         self.since = self._loop.time()
@@ -173,7 +221,7 @@ class Inbound(Stream):
         self.bytes_in += len(data)
         accepted, asked = self._accepted, list[Message]()
         try:
-            for message in self.decoder.messages(data):
+            for message in self.decoder.messages(data, self._most):
                 if type(message) in accepted:
                     asked.append(message)
                     continue
@@ -187,6 +235,8 @@ class Inbound(Stream):
             self.fault(str(error))
             return
         self._hand_on(asked)
+        if self.decoder.more:
+            self._turns.more(self)
 
     def _hand_on(self, asked: list[Message]) -> None:
         if asked:
@@ -203,6 +253,10 @@ class Inbound(Stream):
                 message, "bad-request", f"{_name(message)} is not for {ROLES[self._role]} here"
             )
 
+    def eof_received(self) -> None:
+        if not self.decoder.more:  # else nothing of the rest is begun
+            super().eof_received()
+
     def fault(self, reason: str) -> None:
         """The same, after what it asked before that."""
         self._turns.finish(self)
@@ -217,6 +271,7 @@ class Inbound(Stream):
         self._listener.channels.pop(self.channel, None)
         self._listener.strangers.pop(self, None)
         self._listener.hold(self, 0)
+        self._listener.wait(self, 0)
         self._listener.left(self)
         for timer in (self._deadline, self._watch):
             if timer is not None:
@@ -243,6 +298,8 @@ class Inbound(Stream):
 
     def release(self) -> None:
         """Nothing of it waits."""
+        if self.waits:
+            self._listener.wait(self, 0)
         if self._is_held_back:
             self._is_held_back = False
             if not self.clogged and not self.closing and self.transport is not None:
@@ -267,6 +324,7 @@ class Inbound(Stream):
             if self._deadline is not None:
                 self._deadline.cancel()
             if self.peer is not None:
+                self._most = sys.maxsize
                 self._listener.replace(self)
                 self._listener.compare(message)
                 self._listener.greeted(self.peer)
@@ -287,9 +345,11 @@ class Inbound(Stream):
         else:
             self._hand_on([message])
 
-    def _refuse(self, message: Message, code: str, text: str) -> None:
+    def _refuse(
+        self, message: Message, code: str, text: str, retry_after: float | None = None
+    ) -> None:
         self._listener.emit("refused", channel=self.channel, peer=self.peer, reason=text)
-        self.send(Refusal(getattr(message, "rid", 0), code, text))
+        self.send(Refusal(getattr(message, "rid", 0), code, text, retry_after))
 
 
 def _name(message: Message) -> str:

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import resource
 import socket
 import ssl
-import sys
 from collections import deque
 from collections.abc import Callable, Container, Iterable
 from itertools import count
@@ -25,10 +23,11 @@ from dynamesis.cluster.core.protocol.messages import (
     Message,
     Refusal,
 )
+from dynamesis.cluster.net import ports
 from dynamesis.cluster.net.agreement import conflict, differences
 from dynamesis.cluster.net.handshake import MOST as MOST_HANDSHAKES
 from dynamesis.cluster.net.handshake import Handshake, accept, raise_bug
-from dynamesis.cluster.net.inbound import ROLES, Accepts, Inbound
+from dynamesis.cluster.net.inbound import AGAIN, ROLES, Accepts, Inbound
 from dynamesis.cluster.net.stream import mismatch
 from dynamesis.cluster.net.turns import Turns
 from dynamesis.cluster.net.wire import WireError, encode
@@ -43,20 +42,19 @@ READER_TIMEOUT = 30.0
 #: connections that a port takes, and descriptors that the process keeps free of them
 MAX_CONNECTIONS = 10_000
 RESERVED = 32
-#: where it may have more descriptors than this, it keeps more of them free: as many in proportion,
-#: since what is closed to make room keeps its descriptor until the others that came with it were
-#: looked at
-RESERVED_OF = 512
 #: seconds for which a connection has to be idle to make room for another; so many are looked for
 #: together, and after a search in vain no other one for so many seconds
 IDLE = 1.0
 IDLEST = 256
 SEARCH_AGAIN = 0.1
-#: seconds between two looks at readers, and until a port is listened on again after a failure
+#: seconds between two looks at readers
 LOOK = 5.0
-AGAIN = 1.0
 #: bytes of unfinished frames that all clients together may have here
 HALF_BOUND = 64 << 20
+#: bytes of questions that all clients together may have wait here for a turn; where there are more,
+#: the longest ones are shed until so many are left
+WAITING_BOUND = 128 << 20
+WAITING_LEFT = 96 << 20
 
 Emit = Callable[..., None]
 
@@ -104,6 +102,7 @@ class Listener:
         self.strangers: dict[Inbound, None] = {}
         self.stopping = False
         self._held = 0
+        self._waiting = 0
         #: those that were idle for longest at the last search, and when the next one is due
         self._idlest: deque[Inbound] = deque()
         self._search_at = 0.0
@@ -133,12 +132,26 @@ class Listener:
             oldest.decoder.discard()
             oldest.fault(f"more than {HALF_BOUND} bytes of unfinished frames on all connections")
 
+    def wait(self, inbound: Inbound, size: int) -> None:
+        """So many bytes of a client's questions wait for a turn. Above what all of them may have,
+        those for which most waits are shed, many at a time: to look for each would take too long
+        where there are thousands."""
+        self._waiting += size - inbound.waits
+        inbound.waits = size
+        if size and self._waiting > WAITING_BOUND:
+            reason = f"more than {WAITING_BOUND} bytes of questions wait on all connections"
+            for most in sorted(self.channels.values(), key=lambda other: -other.waits):
+                if self._waiting <= WAITING_LEFT:
+                    return
+                most.shed(reason)
+
     def unread(self, inbound: Inbound, unsent: int) -> None:
         """A connection has not read this much. One that leaves too much is cut off, and of all
         clients those for which most is kept."""
-        kept = inbound.kept
-        self._unread += kept - inbound.counted
-        inbound.counted = kept
+        if inbound.peer is None:  # what nodes leave is not for clients to pay for
+            kept = inbound.kept
+            self._unread += kept - inbound.counted
+            inbound.counted = kept
         if unsent > READER_BOUND:
             self._cut_off(inbound, f"more than {READER_BOUND} bytes of answers unread")
         elif self._unread > READERS_BOUND:
@@ -152,7 +165,7 @@ class Listener:
     def _count_unread(self) -> None:
         """Count anew: what was read since is not known before it is asked for."""
         for inbound in self.channels.values():
-            inbound.counted = inbound.kept
+            inbound.counted = inbound.kept if inbound.peer is None else 0
         self._unread = sum(inbound.counted for inbound in self.channels.values())
 
     def _cut_off(self, inbound: Inbound, reason: str) -> None:
@@ -185,8 +198,8 @@ class Listener:
         left for what else the process needs. Otherwise a stranger has to go, or else the connection
         that was idle for longest; without either the new one is refused."""
         full = self._full()
-        number, most = _descriptor(newest), _descriptors()
-        reserved = max(self.reserved, most * self.reserved // RESERVED_OF)
+        number, most = _descriptor(newest), ports.descriptors()
+        reserved = ports.reserved(most, self.reserved)
         if not full and number < most - reserved:
             return True
         why = full or f"{number} of {most} descriptors"
@@ -275,8 +288,9 @@ class Listener:
         return Inbound(self, next(self._numbers))
 
     async def serve(self) -> None:
-        """Take connections from now on."""
+        """Take connections from now on. Raises OSError: another one has the address."""
         if self._server is not None:
+            ports.listen(self._server, BACKLOG)
             await self._server.start_serving()
         if self._bound is not None and self._tls is not None:
             self._accepting = asyncio.ensure_future(accept(self, self._bound, self._tls))
@@ -351,6 +365,11 @@ class Listener:
         for inbound in list(self.channels.values()):
             inbound.close("the node stops")
 
+    def end(self) -> None:
+        """Wait no longer for readers that do not read."""
+        for inbound in list(self.channels.values()):
+            inbound.abort("the node stops")
+
 
 def _unread_of_client(inbound: Inbound) -> int:
     return 0 if inbound.peer is not None or inbound.closing else inbound.counted
@@ -363,9 +382,3 @@ def _descriptor(newest: Inbound | Handshake) -> int:
     transport = newest.transport
     its = None if transport is None else transport.get_extra_info("socket")
     return -1 if its is None else int(its.fileno())
-
-
-def _descriptors() -> int:
-    """How many descriptors this process may have."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return sys.maxsize if most == resource.RLIM_INFINITY else most

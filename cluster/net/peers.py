@@ -176,6 +176,9 @@ class Link:
             reason = str(error)
             self._counts["failures"] += 1
             self._counts["hello_timeouts"] += error.silent
+        except asyncio.CancelledError:
+            stream.abort("given up")  # by a node that stops, or for another address
+            raise
         return self._went_down(stream, reason)
 
     def _went_up(self, stream: _LinkStream) -> None:

@@ -8,7 +8,8 @@ requests in progress wait, and each connection is as far away as any other.
 
 A connection is not read while anything of it waits, nor is anything handed on of one, a node's
 too, that does not read its answers: what waits is at most what one read of the socket brings, and
-unread answers are bounded by those to one question more.
+unread answers are bounded by those to one question more. Of what a client has sent together only so
+much is made into questions at a time; the rest waits as the bytes that it came in.
 
 How long a question has waited in this process (`waited`) is counted from when the socket could have
 been read: as long as the loop is not idle, that is since the turn before.
@@ -63,6 +64,13 @@ class Turns:
         inbound.waiting.extend(asked)
         self._ask_for_turn()
 
+    def more(self, inbound: Inbound) -> None:
+        """Of what came on a connection not all was looked at."""
+        inbound.hold_back()
+        if not inbound.waiting:
+            self._row.append(inbound)
+            self._ask_for_turn()
+
     def go_on(self, inbound: Inbound) -> None:
         """A connection reads its answers again."""
         if inbound.waiting and inbound not in self._row:
@@ -92,6 +100,10 @@ class Turns:
                 inbound.hold_back()
                 if not inbound.clogged:
                     row.append(inbound)
+            elif inbound.decoder.more and not inbound.closing:
+                asked_at = inbound.asked_at
+                inbound.read_on()  # which gives it its next turn, if there is anything
+                inbound.asked_at = asked_at
             else:
                 inbound.release()
             now = self._loop.time()

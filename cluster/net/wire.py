@@ -8,6 +8,7 @@ for it, and a claim over the limit ends the conversation before the body arrives
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -57,6 +58,8 @@ class Decoder:
         self.taken = 0
         #: bytes of the body of the last one, or of all that came with it
         self.length = 0
+        #: whether what came was not all looked at
+        self.more = False
         self._buffer = bytearray()
         self._start = 0
 
@@ -69,12 +72,14 @@ class Decoder:
         body = self._start + _LENGTH.size
         if len(self._buffer) < body:
             self._let_go()
+            self.more = False
             return None
         (length,) = _LENGTH.unpack_from(self._buffer, self._start)
         if length > self.limit:
             raise _too_long(length, self.limit)
         if len(self._buffer) < body + length:
             self._let_go()
+            self.more = False
             return None
         self._start = body + length
         self.length = length
@@ -82,20 +87,25 @@ class Decoder:
         with memoryview(self._buffer) as whole, whole[body : self._start] as frame:
             return _parse(frame)
 
-    def messages(self, data: bytes) -> Iterator[Message]:
-        """The messages that are complete now that `data` has come in, to be taken to the end. The
-        usual case is that it holds whole frames: they are not gathered first. Raises WireError."""
+    def messages(self, data: bytes, left: int = sys.maxsize) -> Iterator[Message]:
+        """The messages that are complete now that `data` has come in, to be taken to the end, but
+        no more than are `left`: the others stay bytes (a message takes ten times that) until the
+        next call. The usual case is that it holds whole frames: they are not gathered first. Raises
+        WireError."""
         if len(self._buffer) > self._start:
             self.receive(data)
             most = 0
-            while (message := self.next()) is not None:
+            self.more = True
+            while left and (message := self.next()) is not None:
+                left -= 1
                 most = max(most, self.length)
                 yield message
             self.length = most
             return
         end = self.length = len(data)
         at, head, limit = 0, _LENGTH.size, self.limit
-        while at + head <= end:
+        while left and at + head <= end:
+            left -= 1
             (length,) = _LENGTH.unpack_from(data, at)
             if length > limit:
                 raise _too_long(length, limit)
@@ -113,6 +123,7 @@ class Decoder:
                     raise _not_a_message(length, error) from error
             yield message
             at = stop
+        self.more = not left and at < end
         if at < end:
             self.receive(data[at:] if at else data)
 
@@ -130,6 +141,7 @@ class Decoder:
         """Free what came in and is not complete; nothing follows on the connection."""
         self._buffer = bytearray()
         self._start = 0
+        self.more = False
 
     def _let_go(self) -> None:
         """Free the bytes of messages that were handed out."""

@@ -14,10 +14,18 @@ from typing import Any
 
 from dynamesis.cluster.config.config import split_address
 from dynamesis.cluster.core.runtime.stats import BOUNDS
+from dynamesis.cluster.net import ports
+from dynamesis.cluster.net.handshake import raise_bug
+from dynamesis.cluster.net.listener import RESERVED
 
 #: bytes and seconds that a scraper may take to send its request
 _REQUEST_LIMIT = 8 << 10
 _PATIENCE = 5.0
+#: connections, and descriptors that they leave free: more than those of clients do
+_MOST = 16
+_RESERVED = RESERVED + 8
+#: seconds for which a text is given again: to make one takes some ms, in which nothing else is done
+_FRESH = 0.1
 
 #: a node's answer to `status` or `figures`
 Figures = Mapping[str, Any]
@@ -124,34 +132,72 @@ def _cumulative(
 
 
 class MetricsPort:
-    """Answers GET /metrics with what `text` returns, and anything else with 404."""
+    """Answers GET /metrics with what `text` returns, and anything else with 404. All may ask,
+    so there are few connections, which leave more descriptors free than those of clients, and the
+    text is made only so often."""
 
-    def __init__(self, text: Callable[[], bytes]) -> None:
+    def __init__(self, text: Callable[[], bytes], emit: Callable[..., None]) -> None:
         self._text = text
+        self._emit = emit
         self._server: asyncio.Server | None = None
+        #: connections, oldest first, and what serves them
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
+        self._made = b""
+        self._made_at = -_FRESH
 
     async def bind(self, address: str) -> None:
         """Listen. Raises OSError."""
 
         host, port = split_address(address)
-        self._server = await asyncio.start_server(self._serve, host, port, limit=_REQUEST_LIMIT)
+        self._server = await asyncio.start_server(
+            self._connected, host, port, limit=_REQUEST_LIMIT, backlog=_MOST, start_serving=False
+        )
+        ports.listen(self._server, _MOST)
+        await self._server.start_serving()
 
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve it, if there is room: the connection that came first makes some."""
+        most, number = ports.descriptors(), writer.get_extra_info("socket").fileno()
+        if number >= most - ports.reserved(most, _RESERVED):
+            reason = f"{number} of {most} descriptors are in use"
+            self._emit("connection-refused", port="metrics", reason=reason)
+            writer.transport.abort()
+            return
+        if len(self._open) >= _MOST:
+            reason = f"{_MOST} connections are in use"
+            self._emit("idle-closed", port="metrics", reason=reason)
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.transport.abort()
+        # not a coroutine for asyncio to run: it reports one that a stop cancels as an exception
+        serving = self._open[writer] = asyncio.ensure_future(self._serve(reader, writer))
+        serving.add_done_callback(raise_bug)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
                 head = await reader.readuntil(b"\r\n\r\n")
                 asked = head.split(b" ", 2)[:2] == [b"GET", b"/metrics"]
-                body = self._text() if asked else b"there is only GET /metrics\n"
+                body = self._fresh() if asked else b"there is only GET /metrics\n"
                 writer.write(_HEAD % (b"200 OK" if asked else b"404 Not Found", len(body)) + body)
                 await writer.drain()
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             pass  # such a scraper gets no answer
         finally:
+            self._open.pop(writer, None)
             writer.close()
+
+    def _fresh(self) -> bytes:
+        now = asyncio.get_running_loop().time()
+        if now - self._made_at >= _FRESH:
+            self._made, self._made_at = self._text(), now
+        return self._made
 
 
 _HEAD = (

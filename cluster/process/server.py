@@ -46,6 +46,7 @@ from dynamesis.cluster.net.agreement import agreed
 from dynamesis.cluster.net.inbound import ADMIN, DATA, Inbound
 from dynamesis.cluster.net.listener import Listener
 from dynamesis.cluster.net.peers import Peers
+from dynamesis.cluster.net.ports import taken
 from dynamesis.cluster.net.wire import ADMIN_LIMIT, NODE_LIMIT, WireError
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.core_protocol import MakeCore
@@ -130,7 +131,7 @@ class NodeServer:
             Answer: lambda effect: self._asked.pop(effect.token)(effect),
             Emit: self._log.carry,
         }
-        self._scraped = metrics.MetricsPort(self._metrics)
+        self._scraped = metrics.MetricsPort(self._metrics, self._log.emit)
         self._network()
 
     def _network(self) -> None:
@@ -174,19 +175,14 @@ class NodeServer:
     async def run(self) -> None:
         """Live until asked to stop. Raises OSError naming a port that cannot be had."""
         try:
-            await self._bind()
+            await self._begin()
         except OSError:
+            self._over = True
             self._data.stop()
             self._admin.stop()
             self._scraped.close()
             self._held.close()
             raise
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stop.set)
-        self._log.emit("start", pid=os.getpid(), engine=self._config.storage.engine)
-        self.post(Started(self._intact))
-        await self._data.serve()
-        await self._admin.serve()
         for peer, peer_address in self._known.items():
             if peer != self._config.node:
                 self._peers.add(peer, peer_address)
@@ -196,11 +192,18 @@ class NodeServer:
         await self._stop.wait()
         await self._wind_up()
 
-    async def _bind(self) -> None:
-        await _bind(self._data, self._config.listen)
-        await _bind(self._admin, self._config.admin)
-        if self._config.metrics is not None:
-            await _bind(self._scraped, self._config.metrics)
+    async def _begin(self) -> None:
+        config = self._config
+        await taken(self._data.bind(config.listen), config.listen)
+        await taken(self._admin.bind(config.admin), config.admin)
+        if config.metrics is not None:
+            await taken(self._scraped.bind(config.metrics), config.metrics)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        self._log.emit("start", pid=os.getpid(), engine=config.storage.engine)
+        self.post(Started(self._intact))
+        await taken(self._data.serve(), config.listen)
+        await taken(self._admin.serve(), config.admin)
 
     # ---- events
 
@@ -358,6 +361,8 @@ class NodeServer:
         while not self._committer.idle and self._loop.time() < deadline:
             await asyncio.sleep(0.005)
         self._over = True
+        self._data.end()
+        self._admin.end()
         self._committer.close()
         self._engine.close()
         self._log.emit("stop", owed=self._data.owed)
@@ -391,10 +396,3 @@ def _nothing_asked(channel: int) -> None:
 
 def _not_linked(peer: str) -> None:
     """Do nothing: nodes link up by the data port."""
-
-
-async def _bind(listener: Listener | metrics.MetricsPort, address: str) -> None:
-    try:
-        await listener.bind(address)
-    except OSError as error:
-        raise OSError(f"cannot listen on {address}: {error.strerror or error}") from error

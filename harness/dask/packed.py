@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -38,8 +39,9 @@ def pack(folder: Path, limit: int = LIMIT) -> bytes:
 
 
 def unpack(packed: bytes, folder: Path) -> None:
-    """Write what was packed below a folder. Raises BadPack for anything but files with names
-    below it."""
+    """Write what was packed below a folder; what only its owner might read there, as the
+    configuration of a node with its secret, only its owner may read here. Raises BadPack for
+    anything but files with names below it."""
     written = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
@@ -54,9 +56,16 @@ def unpack(packed: bytes, folder: Path) -> None:
                 assert content is not None
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.read())
+                with open(
+                    target, "wb", opener=_for_owner if not member.mode & 0o077 else None
+                ) as at:
+                    at.write(content.read())
     except (tarfile.TarError, EOFError, gzip.BadGzipFile) as damaged:
         raise BadPack(f"damaged: {damaged}") from damaged
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _pack(folder: Path, left_out: tuple[str, ...]) -> bytes:

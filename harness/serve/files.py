@@ -6,8 +6,10 @@ name with a NUL byte, JSON of any form.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,9 @@ from dynamesis.harness.results.documents import JsonObject
 
 #: bytes of a JSON file beyond which it is not read
 _MOST = 64 << 20
+#: files with the secret of a cluster, which only their owner may read, and how it is given there
+_SECRET_FILES = ("config.json", "cluster.json")
+_SECRET = re.compile(rb'("(?:former_)?secret"\s*:\s*)"(?:[^"\\]|\\.)*"')
 
 
 def inside(root: Path, relative: str) -> Path | None:
@@ -39,6 +44,14 @@ def opened(path: Path) -> BinaryIO | None:
         return os.fdopen(number, "rb")
     os.close(number)
     return None
+
+
+def without_secret(name: str, file: BinaryIO) -> BinaryIO:
+    """The file, without the secret of the cluster if it has one: any user of this machine may
+    ask a port, and may not read such a file."""
+    if not name.removesuffix(".part").endswith(_SECRET_FILES):
+        return file
+    return io.BytesIO(_SECRET.sub(rb'\1"not shown"', file.read(_MOST)))
 
 
 def load(root: Path, path: Path) -> JsonObject:

@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from dynamesis.harness.results.results import REPORT
-from dynamesis.harness.serve.files import inside, opened
+from dynamesis.harness.serve.files import inside, opened, without_secret
 from dynamesis.harness.serve.pages import Pages
 from dynamesis.harness.targets.system import EnvironmentFailed
 
@@ -143,11 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
         if at is not None and at.is_dir():
             self._redirect(at)
             return
-        file = None if at is None else opened(at)
-        if file is None or at is None:
+        stored = None if at is None else opened(at)
+        if stored is None or at is None:
             self._refuse(HTTPStatus.NOT_FOUND, "there is no such file")
             return
-        with file:
+        with stored, without_secret(at.name, stored) as file:
             kind, policy = _kind(at.name)
             size = file.seek(0, io.SEEK_END)
             file.seek(0)

@@ -104,6 +104,7 @@ async def test_text_as_a_key_is_utf_8_and_any_buffer_a_value() -> None:
         ({"addresses": "127.0.0.1:1"}, TypeError, "addresses must be a list"),
         ({"addresses": ["127.0.0.1"]}, ValueError, "'127.0.0.1' is not an address"),
         ({"addresses": ["a:0"]}, ValueError, "port 1 to 65535"),
+        ({"addresses": ["a..b:1"]}, ValueError, "'a..b:1' is not an address"),
         ({"addresses": [("a", 1)]}, TypeError, "an address is text"),
         ({"addresses": ["a:1", "a:1"]}, ValueError, "comes twice"),
         ({"timeout": 0}, ValueError, "timeout is 0; it must be above 0 s"),

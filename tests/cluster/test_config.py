@@ -15,6 +15,7 @@ from dynamesis.cluster.config.config import (
     draw_secret,
     dump,
     load,
+    once,
     split_address,
     write_private,
 )
@@ -79,6 +80,15 @@ def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
         (GOOD | {"listen": "7101"}, "listen: '7101' is not an address; allowed: \"host:port\""),
         (GOOD | {"listen": "h:70000"}, "listen: 'h:70000' is not an address"),
         (GOOD | {"admin": ":1"}, "admin: ':1' is not an address"),
+        (GOOD | {"listen": f"h:{'9' * 5000}"}, "listen: 'h:9.*is not an address"),
+        (GOOD | {"listen": "a..b:1", "expose": True}, "listen: 'a..b:1' is not an address"),
+        (GOOD | {"metrics": "a b:1", "expose": True}, "metrics: 'a b:1' is not an address"),
+        (GOOD | {"peers": GOOD["peers"] | {"n2": "a..b:1"}}, "peers.n2: 'a..b:1' is not an"),
+        (GOOD | {"peers": GOOD["peers"] | {"n2": f"{'x' * 64}:1"}}, "peers.n2: 'x*:1' is not an"),
+        (GOOD | {"peers": GOOD["peers"] | {"n2": "é..b:1"}}, "peers.n2: 'é..b:1' is not an"),
+        (GOOD | {"peers": GOOD["peers"] | {"n2": "a\0:1"}}, r"peers.n2: 'a\\x00:1' is not an"),
+        (GOOD | {"admin": GOOD["listen"]}, "admin: 127.* is that of listen; allowed: one of its"),
+        (GOOD | {"metrics": GOOD["admin"]}, "metrics: 127.* is that of admin; allowed: one of"),
         (GOOD | {"listen": "0.0.0.0:1"}, "listen: 0.0.0.0 is not loopback; allowed: with `exp"),
         (GOOD | {"admin": "::1.2.3.4:1"}, "admin: ::1.2.3.4 is not loopback"),
         (without("secret"), "secret: none; allowed: one of this.* Draw one with: python"),
@@ -244,3 +254,22 @@ def test_a_cluster_of_one_needs_no_peers() -> None:
 def test_addresses() -> None:
     assert split_address("127.0.0.1:80") == ("127.0.0.1", 80)
     assert split_address("[::1]:80") == ("::1", 80)
+    assert split_address("node.example.:80") == ("node.example.", 80)
+    assert split_address("knöpfe.example:80") == ("knöpfe.example", 80)
+
+
+def test_a_large_file_is_read_in_the_time_that_its_bytes_take(tmp_path: Path) -> None:
+    """Each key was compared with all before it."""
+
+    class Key(str):
+        __slots__ = ()
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Key.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    once([(Key(f"k{i}"), i) for i in range(2000)])
+    assert Key.compared < 4000

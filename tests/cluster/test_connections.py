@@ -306,7 +306,7 @@ async def test_introduce_refuses_malformed_names(tmp_path: Path) -> None:
             with pytest.raises(AdminError, match=f"^introduce: .*{why}$") as caught:
                 await node.ask("introduce", id=name, address=address)
             assert len(str(caught.value)) < 250
-        for wrong in ("", "n2", "127.0.0.1:0", 7, None):
+        for wrong in ("", "n2", "127.0.0.1:0", 7, None, f"h:{'9' * 5000}", "a..b:1", "ä..b:1"):
             with pytest.raises(AdminError, match=r"^introduce: .* is not an address; allowed"):
                 await node.ask("introduce", id="n2", address=wrong)
         assert (await node.ask("status"))["links"] == {}

@@ -11,6 +11,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Ask,
     AskReply,
     Entry,
+    Get,
     Key,
     Put,
     Refusal,
@@ -87,3 +88,29 @@ async def test_deletes_with_long_contexts_are_bounded(tmp_path: Path) -> None:
         assert used < 128 * MIB, f"{used / MIB:.0f} MiB"
         async with Client([node.address]) as client:
             await client.put(b"k", b"v")
+
+
+@in_loop
+async def test_requests_that_are_refused_without_end_fill_no_log(tmp_path: Path) -> None:
+    """The key is in each line, and may be a kilobyte that is shown as four."""
+    config = {"storage": {"engine": "memory", "faults": True}}
+    with reserve(2) as ports, ended(NodeAlone(tmp_path, ports.take(), ports.take(), **config)) as n:
+        n.start()
+        await n.ready()
+        await n.ask("disk", fault="read-error")
+        raw = await Raw.greeted(n.address, CLIENT)
+        key, codes = Key(b"\xff" * 1024), Counter[str]()
+        for kind in (
+            lambda rid: Get(rid, key),
+            lambda rid: Put(rid, f"r{rid}", key, b"v"),
+            lambda rid: Put(rid, f"d{rid}", key, b"", b"", True),
+        ):
+            raw.say(*map(kind, range(500)))
+            for _ in range(500):
+                refusal = await raw.read()
+                assert isinstance(refusal, Refusal)
+                codes[refusal.code] += 1
+        assert codes == {"read-quorum": 500, "storage-read": 1000}
+        await until(lambda: len({e["kind"] for e in n.events("dropped")}) > 1, "both are counted")
+        assert {e["kind"] for e in n.events("dropped")} == {"get-refused", "put-refused"}
+        assert n.log.stat().st_size < 4 * MIB, "1,500 lines of 5 KiB would be 7"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import resource
 from pathlib import Path
 
 import pytest
 from dynamesis.cluster.client.client import BadRequest, Client, RequestOptions
+from dynamesis.cluster.process import metrics as module
+from dynamesis.cluster.process.metrics import MetricsPort
 from dynamesis.harness.processes.ports import reserve
-from node_world import NodeAlone, ended, in_loop
+from node_world import NodeAlone, Raw, ended, in_loop, until
 from prometheus_client.parser import text_string_to_metric_families
 
 pytestmark = pytest.mark.cluster
@@ -69,6 +74,50 @@ async def test_metrics_report_what_was_done(tmp_path: Path) -> None:
             assert b"404" in await fetch(scraped, b"GET / HTTP/1.1\r\n\r\n")
             assert await fetch(scraped, b"x" * 100_000) == b""
             assert (await alone.ask("status"))["ready"]
+
+
+@in_loop
+async def test_scrapers_without_end_keep_neither_an_administrator_nor_each_other_out(
+    tmp_path: Path,
+) -> None:
+    """Each connection that asks for nothing has a descriptor for five seconds."""
+    with reserve(3) as ports:
+        scraped = f"127.0.0.1:{ports.take()}"
+        alone = NodeAlone(tmp_path, ports.take(), ports.take(), metrics=scraped)
+        with ended(alone):
+            process = alone.start()
+            await alone.ready()
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (100, 100))
+            silent = []
+            for _ in range(150):
+                with contextlib.suppress(TimeoutError, OSError):
+                    silent.append(await asyncio.wait_for(Raw.dial(scraped), 0.1))
+            assert len(silent) > 50
+            assert (await alone.ask("status"))["ready"]
+            assert len(os.listdir(f"/proc/{process.pid}/fd")) < 60
+            assert b"dynamesis_objects" in await fetch(scraped, b"GET /metrics HTTP/1.1\r\n\r\n")
+            await until(lambda: alone.events("idle-closed"), "the oldest was closed")
+            assert alone.events("idle-closed")[0]["reason"] == "16 connections are in use"
+            assert process.poll() is None
+
+
+@in_loop
+async def test_a_text_is_made_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FRESH", 1000.0)
+    made: list[None] = []
+
+    def text() -> bytes:
+        made.append(None)
+        return b"figures"
+
+    port = MetricsPort(text, lambda event, **fields: None)
+    with reserve(1) as ports:
+        address = f"127.0.0.1:{ports.take()}"
+        await port.bind(address)
+        for _ in range(20):
+            assert (await fetch(address, b"GET /metrics HTTP/1.1\r\n\r\n")).endswith(b"figures")
+        port.close()
+    assert len(made) == 1
 
 
 @in_loop

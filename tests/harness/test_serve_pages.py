@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from dynamesis.cluster.config.config import Config, draw_secret, dump, write_private
 from dynamesis.harness.serve.server import make_server
 from dynamesis.harness.serve.tests import TestFilter, row_of
 
@@ -169,6 +170,27 @@ def test_only_this_machine_is_answered(site: Site) -> None:
         assert site.get("/", host)[0] == 403
     assert site.get("/", f"localhost:{site.port}")[0] == 200
     assert site.get("/", method="POST")[0] == 501
+
+
+def test_no_secret_is_shown(site: Site, store: Path) -> None:
+    """The port answers all users of this machine; the files are for their owner."""
+    secret = draw_secret()
+    address = "127.0.0.1:7101"
+    config = Config("n1", address, address, ("n1",), secret=secret, former_secret='a"b')
+    state = {"admins": {"n1": address}, "secret": secret}
+    for name, content in (
+        ("config.json", dump(config)),
+        ("config.json.part", dump(config)),
+        ("cluster.json", json.dumps(state).encode()),
+    ):
+        write_private(store / name, content)
+        status, shown, _ = site.get(f"/{name}")
+        assert (status, address in shown) == (200, True)
+        assert secret not in shown
+        assert 'a\\"b' not in shown
+        assert json.loads(shown)["secret"] == "not shown"
+    (store / "a.txt").symlink_to(store / "cluster.json")
+    assert secret not in site.get("/a.txt")[1]
 
 
 def test_no_path_upsets_it(site: Site, store: Path, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
 from pathlib import Path
 
 import pytest
+from dynamesis.cluster.config.config import write_private
 from dynamesis.harness.dask.packed import LEFT_OUT, BadPack, pack, unpack
 
 
@@ -40,6 +42,19 @@ def test_what_is_packed_is_unpacked(tmp_path: Path) -> None:
     there = content(tmp_path / "there")
     assert len(there) == 6
     assert there.items() <= content(tmp_path / "store").items()
+
+
+def test_what_only_its_owner_may_read_stays_so(tmp_path: Path) -> None:
+    """The configuration of a node has the secret of its cluster in it."""
+    secret = store(tmp_path) / "cart-cut" / "config.json"
+    write_private(secret, b"{}")
+    unpack(pack(tmp_path / "store"), tmp_path / "there")
+    modes = {
+        file.name: stat.S_IMODE(file.stat().st_mode)
+        for file in (tmp_path / "there").rglob("*.json")
+    }
+    assert modes["config.json"] == 0o600
+    assert modes["test.json"] == stat.S_IMODE((tmp_path / "there").stat().st_mode) & 0o666
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def peer_closes(ours: socket.socket, theirs: socket.socket) -> None:
     assert ours.recv(1) == b""  # what it sent has come: CLOSE_WAIT
 
 
-def we_shut_our_side(ours: socket.socket, theirs: socket.socket) -> None:
+def we_send_no_more(ours: socket.socket, theirs: socket.socket) -> None:
     ours.shutdown(socket.SHUT_WR)
     assert theirs.recv(1) == b""  # FIN_WAIT2
 
@@ -29,7 +29,7 @@ def neither_closes(ours: socket.socket, theirs: socket.socket) -> None:
     """ESTABLISHED."""
 
 
-@pytest.mark.parametrize("change", [neither_closes, peer_closes, we_shut_our_side])
+@pytest.mark.parametrize("change", [neither_closes, peer_closes, we_send_no_more])
 def test_what_is_held_is_seen(change: Callable[[socket.socket, socket.socket], None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
