@@ -24,6 +24,9 @@ from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
 from dynamesis.cluster.core.storage.row_keys import Row, hint_label, hint_row, split_hint
 
+#: bytes that the index of this process takes for a hint, as measured, rounded up
+_INDEXED = 512
+
 
 class Hints:
     """The hints of this node: an index by target, and the scan that hands them off."""
@@ -80,7 +83,7 @@ class Hints:
     def changed(self, hint: Row, old: Record | None, new: Record | None) -> None:
         target, key = split_hint(hint)
         before, since = self._waiting.get(target, {}).get(key, (0, self._runtime.now))
-        size = 0 if new is None else _size(new)
+        size = 0 if new is None else _size(key, new)
         self.bytes += size - before
         if new is not None:
             self.kept += key not in self._waiting.get(target, {})
@@ -246,5 +249,7 @@ class Hints:
         return now is not None and now.hash == sent.hash
 
 
-def _size(record: Record) -> int:
-    return sum(len(v.value) + 64 for entry in record.state.values() for _, v in entry.values)
+def _size(key: Key, record: Record) -> int:
+    """Bytes that a hint takes, on disk and in the index of this process."""
+    versions = (v for entry in record.state.values() for _, v in entry.values)
+    return _INDEXED + 2 * len(key) + sum(len(version.value) + 64 for version in versions)
