@@ -36,6 +36,7 @@ from dynamesis.harness.worlds.simulated.environment import World
 from dynamesis.harness.worlds.simulated.loop import BEGAN, VirtualClock, VirtualLoop
 from dynamesis.harness.worlds.simulated.network import Sighting
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
+from dynamesis.workloads import Workload
 from dynamesis.workloads.script.used_keys import UsedKeys
 
 # what goes wrong in a test is in its history; set logging up to read more
@@ -60,6 +61,7 @@ class SimulatedTest:
     node_logs: by node, the events of its log, as its file would have them
     messages: the story of every message, where it was asked for
     seconds: how much virtual time it took
+    workload: whose own check judges it too
     """
 
     history: tuple[Op, ...]
@@ -68,6 +70,7 @@ class SimulatedTest:
     node_logs: Mapping[str, tuple[JsonObject, ...]]
     messages: tuple[Sighting, ...]
     seconds: float
+    workload: Workload
 
 
 def simulate(
@@ -98,7 +101,15 @@ def simulate(
         seconds = time.loop.now - BEGAN
     logs = {node: world.cluster.log_of(node) for node in world.cluster.logs}
     messages = tuple(world.network.story or ())
-    return SimulatedTest(tuple(recorder.kept), test, tuple(ledger.kept), logs, messages, seconds)
+    return SimulatedTest(
+        tuple(recorder.kept),
+        test,
+        tuple(ledger.kept),
+        logs,
+        messages,
+        seconds,
+        options.workload,
+    )
 
 
 def judge(simulated: SimulatedTest) -> JsonObject:
@@ -108,7 +119,8 @@ def judge(simulated: SimulatedTest) -> JsonObject:
         lines = [line for log in simulated.node_logs.values() for line in log]
         lines.sort(key=itemgetter("mono"))
         logs = Logs.of(lines, test.get("began"))
-        return judge_history(History.of(simulated.history), test, logs=logs)
+        history = History.of(simulated.history)
+        return judge_history(history, test, logs=logs, workload=simulated.workload)
 
 
 class VirtualTime:
