@@ -7,8 +7,7 @@ more is taken out, as Hypothesis does; a regression test (`--pytest`) stays.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,8 +23,6 @@ from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.options import SIMULATED
-
-log = logging.getLogger(__name__)
 
 FAILURES = "failures"
 
@@ -70,9 +67,9 @@ class Failures:
         kept, _ = self._folder.strike(with_schedule(found, written.schedule), shown)
         return self._folder.file(kept.name)
 
-    def matching(self, wanted: SwarmScope) -> Iterator[KeptFailure]:
+    def matching(self, wanted: SwarmScope, skip: Callable[[str], None]) -> Iterator[KeptFailure]:
         """The failures of a swarm that keeps to the same, by name. What cannot be read any more is
-        passed over."""
+        passed over; `skip` gets the reason."""
         for file in self._folder.files():
             try:
                 failure = load(file)
@@ -80,7 +77,7 @@ class Failures:
                     continue
                 schedule = schedule_of(failure)
             except UsageError as unreadable:
-                log.warning("%s: %s", file, unreadable)
+                skip(str(unreadable))
                 continue
             if _matches(schedule, wanted):
                 written = Written(schedule, failure.anomalies, failure.token)

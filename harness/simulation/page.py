@@ -58,7 +58,9 @@ def _failure(failure: FailedSchedule) -> Iterator[Line]:
     nodes = small.spec.nodes
     cluster = "" if nodes is None else f", {counted(nodes, 'node')}"
     yield "", f"  {given}, {counted(small.fault_count, 'fault')}{cluster}"
-    if failure.folder is None:
+    if failure.unsaved:
+        yield "yellow", f"  not saved: {failure.unsaved}"
+    elif failure.folder is None:
         yield "yellow", "  not shrunk: that was stopped before its turn"
     else:
         yield "", f"  folder  {failure.folder}"
