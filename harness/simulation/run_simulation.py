@@ -22,7 +22,7 @@ from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
-from dynamesis.harness.simulation.schedules.token import encode
+from dynamesis.harness.simulation.schedules.token import beside, encode
 from dynamesis.harness.simulation.swarm import play_seed, spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.values import results_folder, write_files
@@ -205,6 +205,6 @@ def _conclude(
     screen: Console, tally: Tally, failures: Sequence[FailedSchedule], asked: Asked
 ) -> None:
     quiet = asked.mode is Mode.QUIET
-    lines = [*page.lines(tally, failures)]
+    lines = [*page.lines(tally, failures, beside(asked.wanted))]
     for style, text in lines[-1:] if quiet else lines:
         screen.print(Text(text, style), soft_wrap=True)

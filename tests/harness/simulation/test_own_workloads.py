@@ -4,6 +4,7 @@ check."""
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,7 @@ def test_it_is_played_and_judges(name: str, code: int, own: str, tmp_path: Path)
     assert _simulate(tmp_path / "store", "--workload", f"{own}:{name}") == code
 
 
-def test_its_failures_are_replayed_and_kept(
-    own: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_its_failures_are_replayed_and_kept(own: str, tmp_path: Path) -> None:
     store, file = tmp_path / "store", tmp_path / "found.json"
     more = ("--workload", f"{own}:WRONG")
     assert _simulate(store, *more, "--json", str(file)) == INVALID
@@ -70,7 +69,6 @@ def test_its_failures_are_replayed_and_kept(
     assert run([*again, failure["token"], *more]) == INVALID
     assert run([*again, failure["token"]]) == USAGE
     assert run(["check", failure["folder"]]) == INVALID
-    capsys.readouterr()
     assert run(["simulate", *more, "--schedules", "1", "--store", str(store), "--json", str(file),
                 "--quiet"]) == INVALID  # fmt: skip
     [first] = json.loads(file.read_text(encoding="utf-8"))["failures"]
@@ -91,3 +89,21 @@ def test_names_with_their_language_are_taken_too(name: str, tmp_path: Path) -> N
     store = tmp_path / "tests"
     assert run([*test, "--workload", name, "--nemesis", "none", "--store", str(store)]) == VALID
     assert run(["check", str(store / "latest")]) == VALID
+
+
+def test_what_is_printed_plays_it_again(
+    own: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the names that a token does not hold; folders with a space in their name are quoted."""
+    store, spaced = tmp_path / "a store", tmp_path / "my own.py"
+    spaced.write_text(Path(own).read_text(encoding="utf-8"), encoding="utf-8")
+    more = ["--workload", f"{spaced}:WRONG", "--seed", "1", "--schedules", "2", "--jobs", "1"]
+    assert run(["simulate", "--plain", "--store", str(store), *more]) == INVALID
+    [again] = [line for line in capsys.readouterr().out.splitlines() if "  again   " in line]
+    [file] = store.glob("simulations/2*/1-*/simulated.yaml")
+    test = json.loads((file.parent / "test.json").read_text(encoding="utf-8"))
+    replayed = file.read_text(encoding="utf-8").splitlines()[0].partition(": ")[2]
+    for line in (again.removeprefix("  again   "), test["command"], replayed):
+        program, *words = shlex.split(line)
+        assert program == "dynamesis"
+        assert run([*words, "--store", str(store), "--quiet"]) == INVALID, line
