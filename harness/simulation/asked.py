@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dynamesis.cluster.plugins.objects import absolute, is_file_name
-from dynamesis.cluster.zoo import BUGS, resolve
+from dynamesis.cluster.zoo import BUGS, plant
 from dynamesis.harness.nemesis.catalogue import PACKAGES
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.simulation.run_simulation import Asked
@@ -96,11 +96,10 @@ def _wanted(given: SimulateFlags) -> SwarmScope:
     for name in nemeses or ():
         _simulable(name)
     bugs = _names("--bug", ",".join(given.bug) if given.bug else None, BUGS) or ()
-    for bug in bugs:
-        try:
-            resolve(bug)
-        except ValueError as unknown:
-            raise UsageError(f"--bug: {unknown}") from unknown
+    try:
+        _ = bugs and plant(bugs)
+    except ValueError as unknown:
+        raise UsageError(f"--bug: {unknown}") from unknown
     return SwarmScope(workloads, nemeses, bugs)
 
 

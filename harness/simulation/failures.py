@@ -17,11 +17,13 @@ from dynamesis.harness.failures.failure import Failure
 from dynamesis.harness.failures.fingerprint import fingerprint, proof
 from dynamesis.harness.failures.folder import FailureFolder, load
 from dynamesis.harness.failures.schedules import schedule_of, with_schedule
+from dynamesis.harness.nemesis.catalogue import PACKAGES
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.worlds.extensions import outside_nemesis
 from dynamesis.harness.worlds.options import SIMULATED
 
 FAILURES = "failures"
@@ -93,7 +95,8 @@ def _matches(schedule: SimulatedSchedule, wanted: SwarmScope) -> bool:
     if wanted.nemeses is None:
         return True
     members = {event.action.member or "" for event in schedule.faults}
-    names = set(wanted.nemeses)
+    own = filter(None, [outside_nemesis(name) for name in wanted.nemeses if name not in PACKAGES])
+    names = {*wanted.nemeses, *(member.name for package in own for member in package.members)}
     return "storm" in names or all(
         member in names or member.partition(".")[0] in names for member in members
     )

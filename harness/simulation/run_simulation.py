@@ -122,9 +122,11 @@ def run_simulation(asked: Asked) -> int:
         with run.tally.until_stopped(run.named):
             _replay(run, kept, shown.show, screen)
             _swarm(run, shown.show)
+        stopped = run.tally.stopped
         with run.tally.until_stopped(run.named):
             for each in _shrunk(run, folder, kept, shown.shrinking):
                 failures.append(each)
+        run.tally.stopped = stopped  # what was not shrunk has been played
     # those that a second ctrl-C left as they were are named all the same
     failures += [each.unshrunk(asked.wanted) for each in run.found[len(failures) :]]
     results = run.tally.to_dict(failures)
