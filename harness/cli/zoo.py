@@ -18,9 +18,7 @@ def run(
             "own, with --storm or --simulate."
         ),
     ] = None,
-    seeds: Annotated[
-        int | None, Option(help="How many seeds each bug is tried with.", show_default="3")
-    ] = None,
+    seeds: Annotated[int | None, Option(help="How many seeds each bug is tried with: 3.")] = None,
     seed: Annotated[int, Option(help="The first of the seeds.")] = 1,
     jobs: Annotated[int, Option(help="Tests that run concurrently.")] = 1,
     storm: Annotated[
@@ -63,12 +61,9 @@ def run(
     if simulate:
         from dynamesis.harness.zoo.simulated import run_simulated_zoo
 
-        if storm or time_limit is not None:
-            raise UsageError("--simulate: goes without --storm and --time-limit; leave them out")
-        if seeds is not None:
-            raise UsageError(
-                "--seeds: a swarm goes from --seed on until the bug is caught; leave it out"
-            )
+        if storm or time_limit is not None or seeds is not None:
+            without = "--storm, --time-limit and --seeds"
+            raise UsageError(f"--simulate: goes without {without}; leave them out")
         return run_simulated_zoo(
             chosen(only, blind=True), seed, jobs, store, json, markdown, context.obj,
             Mode.of(quiet, plain),

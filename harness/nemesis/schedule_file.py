@@ -7,7 +7,7 @@
 
 `start` and `stop` are in s after the load began; without a `stop`, the heal phase takes the
 fault back. A `target` with its `key` and `otherwise` may take the place of nodes or a grudge.
-A member of a nemesis of a user's own comes with its `family`, which says how it is read.
+A member of a nemesis of a user's own comes with the `family` whose fields it has.
 Every error names file, line, key and what is allowed.
 """
 

@@ -43,7 +43,7 @@ def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
     history = tuple(_events(path / HISTORY))
     if not any(op.f == "phase" and op.value == "load" for op in history):
         raise UsageError(
-            f"--replay: {path / HISTORY}: no load began in it, so that nothing is there to play"
+            f"--replay: {path / HISTORY}: no load began in it; give the folder of a whole test"
         )
     faults, lost = _faults(history)
     schedule = SimulatedSchedule(spec, faults, {}, operations_of(history, spec.concurrency))

@@ -158,7 +158,7 @@ def _play(wanted: Asked, bounds: Bounds, found: Exhaustion, screen: Console) -> 
     work = partial(play_word, bug=wanted.wanted.bug)
     every = list(words(bounds))
     most = min(len(every), ALL if wanted.schedules is None else wanted.schedules)
-    began = time.monotonic()  # the words take some seconds to list, and are no part of --time
+    began = time.monotonic()  # to list the words takes seconds that do not count
 
     def go_on() -> bool:
         return wanted.seconds is None or time.monotonic() - began < wanted.seconds

@@ -94,9 +94,9 @@ def _matches(schedule: SimulatedSchedule, wanted: SwarmScope) -> bool:
         return False
     if wanted.nemeses is None:
         return True
-    members = {event.action.member or "" for event in schedule.faults}
+    struck = {event.action.member or "" for event in schedule.faults}
     own = filter(None, [outside_nemesis(name) for name in wanted.nemeses if name not in PACKAGES])
     names = {*wanted.nemeses, *(member.name for package in own for member in package.members)}
     return "storm" in names or all(
-        member in names or member.partition(".")[0] in names for member in members
+        member in names or member.partition(".")[0] in names for member in struck
     )

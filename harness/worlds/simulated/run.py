@@ -36,7 +36,6 @@ from dynamesis.harness.worlds.simulated.environment import World
 from dynamesis.harness.worlds.simulated.loop import BEGAN, VirtualClock, VirtualLoop
 from dynamesis.harness.worlds.simulated.network import Sighting
 from dynamesis.harness.worlds.simulated.tweaks import Tweaks
-from dynamesis.workloads import Workload
 from dynamesis.workloads.script.used_keys import UsedKeys
 
 # what goes wrong in a test is in its history; set logging up to read more
@@ -61,7 +60,7 @@ class SimulatedTest:
     node_logs: by node, the events of its log, as its file would have them
     messages: the story of every message, where it was asked for
     seconds: how much virtual time it took
-    workload: whose own check judges it too
+    options: the test that was run; the own check of its workload judges it too
     """
 
     history: tuple[Op, ...]
@@ -70,7 +69,7 @@ class SimulatedTest:
     node_logs: Mapping[str, tuple[JsonObject, ...]]
     messages: tuple[Sighting, ...]
     seconds: float
-    workload: Workload
+    options: TestOptions
 
 
 def simulate(
@@ -108,7 +107,7 @@ def simulate(
         logs,
         messages,
         seconds,
-        options.workload,
+        options,
     )
 
 
@@ -120,7 +119,7 @@ def judge(simulated: SimulatedTest) -> JsonObject:
         lines.sort(key=itemgetter("mono"))
         logs = Logs.of(lines, test.get("began"))
         history = History.of(simulated.history)
-        return judge_history(history, test, logs=logs, workload=simulated.workload)
+        return judge_history(history, test, logs=logs, workload=simulated.options.workload)
 
 
 class VirtualTime:

@@ -105,14 +105,14 @@ def test_where_failures_cannot_be_kept_nothing_is_written(tmp_path: Path) -> Non
 def test_code_of_a_users_own_that_raises_is_named(
     name: str, what: str, jobs: str, own: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In whatever process it runs; an exit by it is no verdict."""
+    """In whatever process it runs; an exit by it gives no verdict."""
     more = ("--schedules", "3", "--seed", "1", "--bug", f"{own}:{name}", "--jobs", jobs)
     assert _simulate(tmp_path, *more) == USAGE
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"dynamesis simulate: {name} {what} (own.py, line ")
 
 
-def test_an_exit_by_code_of_a_users_own_is_no_verdict_of_a_test(
+def test_an_exit_by_code_of_a_users_own_gives_a_test_none(
     own: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     test = ["test", "--world", "simulated", "--time-limit", "1s", "--store", str(tmp_path)]
@@ -234,7 +234,7 @@ def test_seeds_are_not_for_a_zoo_of_swarms(
 ) -> None:
     zoo = ["zoo", "--simulate", "--seeds", "2", "--store", str(tmp_path), "--only", "self-merge"]
     assert run(zoo) == USAGE
-    assert "--seeds: " in capsys.readouterr().err
+    assert "--seeds; leave them out" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
