@@ -274,15 +274,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("checkers", "checkers.evidence", "checkers.formats", "checkers.graph"),
             *("checkers.history", "checkers.logs", "checkers.measure", "checkers.models"),
-            *(
-                "cluster.plugins",
-                "harness.report",
-                "harness.results",
-                "harness.targets",
-                "harness.text",
-                "harness.usage",
-            ),
-            "workloads",
+            *("cluster.plugins", "harness.report", "harness.results", "harness.targets"),
+            *("harness.text", "harness.usage", "workloads", "workloads.plain"),
         ),
     ),
     "harness.worlds": (

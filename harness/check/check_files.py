@@ -25,7 +25,7 @@ from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.text.console import LineConsole
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE, VALID, UsageError, exit_code
 from dynamesis.harness.usage.output import print_json
-from dynamesis.harness.usage.values import one_of, writable_file, write_file
+from dynamesis.harness.usage.values import one_of, writable_files, write_file
 from rich.console import Console
 
 #: The word of elle-cli for each verdict.
@@ -66,10 +66,7 @@ class Request:
             raise UsageError(f"{given}: of a model; give --model too, or leave it out")
         if export is not None:
             one_of("--export", export, WRITERS)
-        if junit is not None:
-            writable_file("--junit", junit)
-        if report is not None:
-            writable_file("--report", report)
+        writable_files(("--junit", junit), ("--report", report))
         chosen = None if model is None else ModelChoice.of("--model", model, options)
         return cls(chosen, _format(fmt), verbose, export, junit, json, report)
 

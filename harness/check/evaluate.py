@@ -22,7 +22,6 @@ from dynamesis.checkers.models.explain import touches, with_touches
 from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.models.models import ModelOptions, judge_run
 from dynamesis.checkers.verdict import CheckerResult, Results, Verdict
-from dynamesis.cluster.plugins.objects import is_file_name
 from dynamesis.harness.check.outside_model import judge_by, outside_model
 from dynamesis.harness.report.junit import junit
 from dynamesis.harness.report.nodelog import all_events, nodes_of
@@ -41,9 +40,10 @@ from dynamesis.harness.results.results import (
 from dynamesis.harness.results.test_metadata import BadTest, load_test
 from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.usage.values import one_of
-from dynamesis.workloads import Workload
+from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.check_workload import check_workload
 from dynamesis.workloads.outside import outside
+from dynamesis.workloads.plain.languages import EVERY
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +92,11 @@ def judge_history(
     test: Mapping[str, Any],
     model: ModelChoice | None = None,
     logs: Logs | None = None,
+    workload: Workload | None = None,
 ) -> JsonObject:
     """As `judge`, for a history that was read already, and the nodes' `logs`, if they were: else
-    they are looked for beside it. Raises UsageError for options of the model that make no
-    sense."""
+    they are looked for beside it, as the `workload` is by the spec of `test`. Raises UsageError
+    for options of the model that make no sense."""
     with ExitStack() as judging:
         with gc_paused():
             logs = _logs(history, test) if logs is None else logs
@@ -103,12 +104,14 @@ def judge_history(
                 judging.enter_context(gc_frozen())
         if len(history) < _FEW:
             judging.enter_context(gc_paused())
-        return _judged(Run(history, test), model, logs)
+        return _judged(Run(history, test), model, logs, workload)
 
 
-def _judged(run: Run, model: ModelChoice | None, logs: Logs | None) -> JsonObject:
+def _judged(
+    run: Run, model: ModelChoice | None, logs: Logs | None, workload: Workload | None
+) -> JsonObject:
     test = run.test or {}
-    found = evaluate(run, model, logs)
+    found = evaluate(run, model, logs, workload)
     measured = found.verdicts.get("stats")
     stats = {} if measured is None else dict(measured.details)
     repaired = _repaired(run, logs)
@@ -168,14 +171,20 @@ def check(history: History | Path | str, *, model: str | None = None, **options:
     return evaluate(Run(history, test), choice, _logs(history, test))
 
 
-def evaluate(run: Run, model: ModelChoice | None, logs: Logs | None) -> Results:
-    """The results of all checkers, explained by the nodes' logs where there are any. Raises
-    UsageError for options of the model that make no sense."""
+def evaluate(
+    run: Run,
+    model: ModelChoice | None,
+    logs: Logs | None,
+    workload: Workload | None = None,
+) -> Results:
+    """The results of all checkers, explained by the nodes' logs where there are any. `workload`: as
+    of judge_history. Raises UsageError for options of the model that make no sense."""
     test = run.test or {}
     name = str(test.get("model", "")) if model is None else model.name
     try:
         own = outside_model(name) if name else None
-        workload = _own_workload(test) if model is None else None
+        if workload is None and model is None:
+            workload = _own_workload(test)
     except ValueError as wrong:
         raise UsageError(f"--model: {wrong}" if model is not None else str(wrong)) from wrong
     if own is not None:
@@ -206,11 +215,11 @@ def _by_logs(run: Run, logs: Logs | None) -> Mapping[str, CheckerResult]:
 
 
 def _own_workload(test: Mapping[str, Any]) -> Workload | None:
-    """The workload of a test, if it is of a user's own. Raises ValueError where its file is not
-    there any more."""
+    """The workload of a test, if it is of a user's own, be it a file's or a package's. Raises
+    ValueError where its file is not there any more."""
     spec = test.get("spec")
     name = str(spec.get("workload", "")) if isinstance(spec, dict) else ""
-    return outside(name) if is_file_name(name) else None
+    return None if not name or name in WORKLOADS or name in EVERY else outside(name)
 
 
 def stored_test(folder: Folder) -> JsonObject:

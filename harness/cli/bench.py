@@ -25,11 +25,9 @@ def checkers(
 
     from dynamesis.checkers.simulate.bench import CASES, exponents, run
     from dynamesis.harness.bench.storm import TESTS
-    from dynamesis.harness.usage.values import one_of, writable_file
+    from dynamesis.harness.usage.values import one_of, writable_files
 
-    for flag, file in (("--json", json), ("--html", html)):
-        if file is not None:
-            writable_file(flag, file)
+    writable_files(("--json", json), ("--html", html))
     counts = [_count(part) for part in sizes.split(",")]
     known = (*CASES, *TESTS)
     names = [one_of("--only", part.strip(), known) for part in (only or ",".join(known)).split(",")]

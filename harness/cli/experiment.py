@@ -30,7 +30,7 @@ def run(
     from dynamesis.harness.experiments.shown import as_plot, as_text
     from dynamesis.harness.experiments.table import EXPERIMENTS
     from dynamesis.harness.usage.exits import VALID, UsageError
-    from dynamesis.harness.usage.values import one_of, writable_file, write_file
+    from dynamesis.harness.usage.values import one_of, writable_files, write_files
 
     if name == "list":
         for each in EXPERIMENTS.values():
@@ -39,15 +39,11 @@ def run(
     experiment = EXPERIMENTS[one_of("NAME", name, EXPERIMENTS)]
     if not 0 < effort <= 100:
         raise UsageError(f"--effort: {effort:g} is out of range; allowed: above 0, to 100")
-    for flag, file in (("--json", json), ("--plot", plot)):
-        if file is not None:
-            writable_file(flag, file)
+    writable_files(("--json", json), ("--plot", plot))
     scale = Scale(seed, effort)
     found = experiment.run(scale, lambda line: print(line, file=sys.stderr, flush=True))
     print(as_text(experiment, found))
-    if json is not None:
-        text = form.dumps(experiment.to_dict(scale, found), indent=2)
-        write_file("--json", json, text + "\n")
-    if plot is not None:
-        write_file("--plot", plot, as_plot(experiment, found.plot).standalone())
+    text = form.dumps(experiment.to_dict(scale, found), indent=2) + "\n"
+    drawn = "" if plot is None else as_plot(experiment, found.plot).standalone()
+    write_files(("--json", json, text), ("--plot", plot, drawn))
     return VALID

@@ -18,7 +18,7 @@ def run(
             "own, with --storm or --simulate."
         ),
     ] = None,
-    seeds: Annotated[int, Option(help="How many seeds each bug is tried with.")] = 3,
+    seeds: Annotated[int | None, Option(help="How many seeds each bug is tried with: 3.")] = None,
     seed: Annotated[int, Option(help="The first of the seeds.")] = 1,
     jobs: Annotated[int, Option(help="Tests that run concurrently.")] = 1,
     storm: Annotated[
@@ -46,24 +46,24 @@ def run(
     """
     from dynamesis.harness.run.progress_view import Mode
     from dynamesis.harness.usage.exits import UsageError
-    from dynamesis.harness.usage.values import duration, within, writable_file
+    from dynamesis.harness.usage.values import duration, within, writable_files
     from dynamesis.harness.zoo.chosen import chosen
     from dynamesis.harness.zoo.run_zoo import Visit, run_zoo
 
     within("--jobs", jobs, 1, 64)
-    within("--seeds", seeds, 1, 10_000)
+    count = 3 if seeds is None else seeds
+    within("--seeds", count, 1, 10_000)
     within("--seed", seed, 0, 2**62)
-    for flag, path in (("--json", json), ("--markdown", markdown)):
-        if path is not None:
-            writable_file(flag, path)
+    writable_files(("--json", json), ("--markdown", markdown))
     limit = time_limit or ("15s" if storm else "8s")
     seconds = duration("--time-limit", limit, 0.1, 3600)
-    visit = Visit(only, range(seed, seed + seeds), storm, limit, seconds)
+    visit = Visit(only, range(seed, seed + count), storm, limit, seconds)
     if simulate:
         from dynamesis.harness.zoo.simulated import run_simulated_zoo
 
-        if storm or time_limit is not None:
-            raise UsageError("--simulate: goes without --storm and --time-limit; leave them out")
+        if storm or time_limit is not None or seeds is not None:
+            without = "--storm, --time-limit and --seeds"
+            raise UsageError(f"--simulate: goes without {without}; leave them out")
         return run_simulated_zoo(
             chosen(only, blind=True), seed, jobs, store, json, markdown, context.obj,
             Mode.of(quiet, plain),

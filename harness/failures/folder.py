@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,9 +57,15 @@ class FailureFolder:
         return kept, known is None
 
     def known(self, shown: Fingerprint) -> Failure | None:
-        """The failure that this is, if it is a known one: best the one of its name."""
-        same = [each for each in self.all() if shown.known_by(each.symptoms)]
+        """The failure that this is, if it is a known one: best the one of its name. A file that
+        cannot be read is passed over: it must not cost the failure that has just been found."""
+        same = [each for each in self._readable() if shown.known_by(each.symptoms)]
         return min(same, key=lambda each: (each.name != shown.name, each.name), default=None)
+
+    def _readable(self) -> Iterator[Failure]:
+        for file in self.files():
+            with suppress(UsageError):
+                yield load(file)
 
     def update(self, changed: Failure) -> Failure:
         """Replaces a failure by what is known of it now; what another hunt has counted

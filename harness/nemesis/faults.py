@@ -21,7 +21,8 @@ from dynamesis.harness.nemesis.cuts import Grudge
 class FaultValue(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """Base of all faults. `family`: the first part of the names of its members."""
+    """Base of all faults. `family`: the first part of the names of its members in the catalogue;
+    one of a user's own may be called otherwise."""
 
     family: ClassVar[str]
 

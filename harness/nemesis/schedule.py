@@ -130,7 +130,7 @@ def _apart(intervals: Iterable[FaultInterval]) -> Iterator[FaultInterval]:
 def _events(intervals: Iterable[FaultInterval], limit: int) -> tuple[Event, ...]:
     events: list[Event] = []
     for number, interval in enumerate(intervals):
-        family = interval.member.family
+        family = interval.fault.family
         start = FaultStart(number, interval.member.name, interval.fault)
         if interval.start < limit:
             events.append(Event(interval.start, f"start-{family}", start))

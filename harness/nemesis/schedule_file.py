@@ -7,6 +7,7 @@
 
 `start` and `stop` are in s after the load began; without a `stop`, the heal phase takes the
 fault back. A `target` with its `key` and `otherwise` may take the place of nodes or a grudge.
+A member of a nemesis of a user's own comes with the `family` whose fields it has.
 Every error names file, line, key and what is allowed.
 """
 
@@ -42,7 +43,9 @@ def dump(events: Iterable[Event]) -> str:
         number = event.action.number
         if isinstance(event.action, FaultStart):
             rest = {key: value for key, value in event.value.items() if key != "fault"}
-            faults[number] = {"start": event.at / 1000, "stop": None, **rest}
+            known = event.action.member is None or event.action.member in PACKAGES
+            own = None if known else event.f.removeprefix("start-")
+            faults[number] = {"start": event.at / 1000, "stop": None, "family": own, **rest}
         else:
             faults[number]["stop"] = event.at / 1000
     listed = [
@@ -174,12 +177,14 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
 #: Families whose faults take exactly these settings, by kind.
 _EXACT = {"clock": CLOCK_FAULTS, "load": LOADS}
 _TIMES = ("start", "stop", "member")
+#: What the file has beside a member that the catalogue does not know.
+_OWN = "family"
 
 
 def _fault(number: int, entry: YamlPlace, context: FaultContext) -> list[Event]:
-    family = _family(entry)
-    readers = _FIELDS[family]
-    fields = entry.mapping({*_TIMES, *readers})
+    family, given = _family(entry)
+    readers, own = _FIELDS[family], () if given in PACKAGES else (_OWN,)
+    fields = entry.mapping({*_TIMES, *own, *readers})
     value = {key: readers[key](place, context) for key, place in fields.items() if key in readers}
     if not any(set(group) <= set(value) for group in _NEEDED[family]):
         groups = " or ".join(", ".join(group) for group in _NEEDED[family])
@@ -190,16 +195,15 @@ def _fault(number: int, entry: YamlPlace, context: FaultContext) -> list[Event]:
         _check_disk(fields, value)
     if family in _EXACT:
         _check_exact(fields, value, _EXACT[family][value["kind"]])
-    given = str(fields["member"].value())
-    members = PACKAGES[given].members
-    member = members[0].name if members[0].title == given else given
+    known = PACKAGES[given].members[0] if given in PACKAGES else None
+    member = known.name if known is not None and known.title == given else given
     try:
         action = FaultStart(number, member, fault_from_value(family, value))
     except ValueError as error:
         raise entry.wrong(str(error)) from error
     start = fields["start"].milliseconds()
     events = [Event(start, f"start-{family}", action)]
-    if "stop" in fields and members[0].lasts:
+    if "stop" in fields and known is not None and known.lasts:
         raise fields["stop"].wrong(f"{member} ends by itself, when it has come about")
     if "stop" in fields:
         stop = fields["stop"].milliseconds()
@@ -209,14 +213,21 @@ def _fault(number: int, entry: YamlPlace, context: FaultContext) -> list[Event]:
     return events
 
 
-def _family(entry: YamlPlace) -> str:
-    everything = {*_TIMES, *(key for readers in _FIELDS.values() for key in readers)}
+def _family(entry: YamlPlace) -> tuple[str, str]:
+    """The family of the fault, and its member."""
+    everything = {*_TIMES, _OWN, *(key for readers in _FIELDS.values() for key in readers)}
     fields = entry.mapping(everything)
     for key in ("start", "member"):
         if key not in fields:
             raise entry.wrong(f"there is no {key!r}")
     names = [name for name in PACKAGES if name.partition(".")[0] in _FIELDS]
-    return fields["member"].one_of(names).partition(".")[0]
+    member = fields["member"]
+    if _OWN not in fields or member.value() in names:
+        name = member.one_of(names)
+        return name.partition(".")[0], name
+    if not isinstance(member.value(), str) or not member.value():
+        raise member.wrong(f"{member.value()!r} is not the name of a member")
+    return fields[_OWN].one_of(tuple(_FIELDS)), member.value()
 
 
 def _check_link(fields: dict[str, YamlPlace], value: Mapping[str, Any]) -> None:

@@ -159,7 +159,8 @@ class StandstillGuard:
         where = _innermost(frame)
         if where is not None:
             file = Path(where.f_code.co_filename).name
-            at += f", in {where.f_code.co_name} ({file}, line {where.f_lineno})"
+            line = where.f_lineno or where.f_code.co_firstlineno  # between lines there is none
+            at += f", in {where.f_code.co_name} ({file}, line {line})"
         self.place = at
 
 

@@ -41,6 +41,10 @@ def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
     plain: dict[str, Any] = {name: _default(name) for name in _MACHINE}
     spec = replace(spec, world=SIMULATED, schedule=None, nemesis=None, **plain)
     history = tuple(_events(path / HISTORY))
+    if not any(op.f == "phase" and op.value == "load" for op in history):
+        raise UsageError(
+            f"--replay: {path / HISTORY}: no load began in it; give the folder of a whole test"
+        )
     faults, lost = _faults(history)
     schedule = SimulatedSchedule(spec, faults, {}, operations_of(history, spec.concurrency))
     missing += lost

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dynamesis.cluster.plugins.objects import absolute, is_file_name
-from dynamesis.cluster.zoo import BUGS, resolve
+from dynamesis.cluster.zoo import BUGS, plant
 from dynamesis.harness.nemesis.catalogue import PACKAGES
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.simulation.run_simulation import Asked
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.usage.values import duration, one_of, within, writable_file
+from dynamesis.harness.usage.values import duration, one_of, within, writable_files
 from dynamesis.harness.worlds.extensions import outside_nemesis
+from dynamesis.harness.worlds.options import SIMULATED, plan_test
+from dynamesis.harness.worlds.test_spec import TestSpec
 from dynamesis.workloads import WORKLOADS
+from dynamesis.workloads.base import DYNAMO
 from dynamesis.workloads.outside import outside
 
 #: Schedules, where neither a number nor a time is given.
@@ -55,15 +58,17 @@ def asked(given: SimulateFlags) -> Asked:
     within("--seed", seed, 0, 2**62)
     jobs = cores() if given.jobs is None else given.jobs
     within("--jobs", jobs, 1, _MOST_JOBS)
+    wanted = _wanted(given)
+    writable_files(("--json", given.json), ("--pytest", given.pytest))
     return Asked(
-        _wanted(given),
+        wanted,
         seed,
         None if given.time is not None else schedules,
         seconds,
         jobs,
         given.store,
-        _file("--json", given.json),
-        _file("--pytest", given.pytest),
+        given.json,
+        given.pytest,
         given.mode,
     )
 
@@ -81,26 +86,32 @@ def cores() -> int:
     return max(1, min(_MOST_JOBS, len(os.sched_getaffinity(0))))
 
 
-def _file(flag: str, path: Path | None) -> Path | None:
-    if path is not None:
-        writable_file(flag, path)
-    return path
-
-
 def _wanted(given: SimulateFlags) -> SwarmScope:
-    workloads = _names("--workload", given.workload, WORKLOADS)
+    workloads = _names("--workload", given.workload, WORKLOADS, f"{DYNAMO}/")
     nemeses = _names("--nemesis", given.nemesis, PACKAGES)
     _loaded("--workload", workloads, WORKLOADS, outside)
     _loaded("--nemesis", nemeses, PACKAGES, outside_nemesis)
     if nemeses is not None and "none" in nemeses and len(nemeses) > 1:
         raise UsageError("--nemesis: none excludes every other; write none alone, or leave it out")
+    for name in nemeses or ():
+        _simulable(name)
     bugs = _names("--bug", ",".join(given.bug) if given.bug else None, BUGS) or ()
-    for bug in bugs:
-        try:
-            resolve(bug)
-        except ValueError as unknown:
-            raise UsageError(f"--bug: {unknown}") from unknown
+    try:
+        _ = bugs and plant(bugs)
+    except ValueError as unknown:
+        raise UsageError(f"--bug: {unknown}") from unknown
     return SwarmScope(workloads, nemeses, bugs)
+
+
+def _simulable(nemesis: str) -> None:
+    """Raises UsageError for what can be done in no simulated world: it would never be drawn."""
+    if nemesis in PACKAGES:
+        try:
+            plan_test(TestSpec(world=SIMULATED, nemesis=(nemesis,), seed=1))
+        except UsageError as impossible:
+            raise UsageError(
+                f"--nemesis: {nemesis} cannot be simulated; leave it out"
+            ) from impossible
 
 
 def _loaded(
@@ -117,10 +128,14 @@ def _loaded(
             raise UsageError(f"{flag}: {wrong}") from wrong
 
 
-def _names(flag: str, given: str | None, known: Collection[str]) -> tuple[str, ...] | None:
+def _names(
+    flag: str, given: str | None, known: Collection[str], language: str = ""
+) -> tuple[str, ...] | None:
+    """The names, short or with the `language` before them that they all have."""
     if given is None:
         return None
     words = [word.strip() for word in given.split(",")]
+    words = [short if (short := word.removeprefix(language)) in known else word for word in words]
     return tuple(
         [absolute(word) if is_file_name(word) else one_of(flag, word, known) for word in words]
     )

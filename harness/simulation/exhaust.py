@@ -30,10 +30,11 @@ from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.word_schedules import schedule_of, token
 from dynamesis.harness.simulation.schedules.words import Bounds, Word, is_request, sequences, words
-from dynamesis.harness.simulation.swarm import Unfinished, spread
+from dynamesis.harness.simulation.swarm import spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.usage.values import results_folder, write_file
+from dynamesis.harness.usage.values import results_folder, write_files
+from rich.console import Console
 
 #: Where no number is given: all.
 ALL = 1_000_000_000
@@ -68,7 +69,7 @@ class Exhaustion:
         return dict(sorted(self.shortest.values(), key=lambda found: (len(found[0]), found[0])))
 
     def to_dict(self, folders: dict[Word, Path]) -> JsonObject:
-        """As in the file."""
+        """As in the file. `folders`: of the failures that the store took."""
         sampled = {} if self.sampled is None else {"sampled": self.sampled}
         failures = [
             {
@@ -77,12 +78,16 @@ class Exhaustion:
                 "anomalies": list(anomalies),
                 "operations": sum(map(is_request, word)),
                 "faults": sum(not is_request(letter) and letter[0] != "m" for letter in word),
-                "folder": str(folders[word]),
+                "folder": str(folders[word]) if word in folders else None,
             }
             for word, anomalies in self.failures.items()
         ]
         counts = {"sequences": sequences(self.bounds), "words": self.words, **sampled}
         return {**self.tally.to_dict(()), **counts, "failures": failures}
+
+    def to_text(self, folders: dict[Word, Path]) -> str:
+        """The file."""
+        return json.dumps(self.to_dict(folders), indent=2) + "\n"
 
 
 def play_word(word: Word, bug: tuple[str, ...] = ()) -> tuple[Word, Played]:
@@ -129,30 +134,37 @@ def run_exhaust(given: SimulateFlags, bounds: Bounds = SMALL) -> int:
     wanted = _asked(given)
     folder = results_folder(wanted.store, f"{SIMULATIONS}-exhaustive").path
     screen, found = console(wanted.mode), Exhaustion(bounds)
-    began = time.monotonic()
+    with found.tally.until_stopped(token):
+        _play(wanted, bounds, found, screen)
+    folders: dict[Word, Path] = {}
+    try:
+        with found.tally.until_stopped(token):
+            for word, path in _save(folder, found, wanted.wanted.bug):
+                folders[word] = path
+        (folder / "simulation.json").write_text(found.to_text(folders), encoding="utf-8")
+    except OSError as failure:
+        found.tally.not_kept(failure)
+    lines = list(summary(found, folders))
+    for line in lines[-1:] if wanted.mode is Mode.QUIET else lines:
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    write_files(("--json", wanted.json, found.to_text(folders)))
+    if found.tally.broke is not None:
+        raise found.tally.broke
+    return found.tally.exit_code
+
+
+def _play(wanted: Asked, bounds: Bounds, found: Exhaustion, screen: Console) -> None:
+    """Raises KeyboardInterrupt where a user ends it, be it while the words are listed."""
+    work = partial(play_word, bug=wanted.wanted.bug)
+    every = list(words(bounds))
+    most = min(len(every), ALL if wanted.schedules is None else wanted.schedules)
+    began = time.monotonic()  # to list the words takes seconds that do not count
 
     def go_on() -> bool:
         return wanted.seconds is None or time.monotonic() - began < wanted.seconds
 
-    work = partial(play_word, bug=wanted.wanted.bug)
-    every = list(words(bounds))
-    most = min(len(every), ALL if wanted.schedules is None else wanted.schedules)
     with SwarmView(screen, found.tally, most, wanted.mode, wanted.seconds) as view:
-        try:
-            exhaust(bounds, work, wanted.jobs, most, go_on, view.show, found, every)
-        except Unfinished as stopped:
-            found.tally.stop(stopped, token)
-        except KeyboardInterrupt:
-            found.tally.stopped = True
-    folders = dict(_save(folder, found, wanted.wanted.bug))
-    text = json.dumps(found.to_dict(folders), indent=2) + "\n"
-    (folder / "simulation.json").write_text(text, encoding="utf-8")
-    lines = list(summary(found, folders))
-    for line in lines[-1:] if wanted.mode is Mode.QUIET else lines:
-        screen.print(line, markup=False, highlight=False, soft_wrap=True)
-    if wanted.json is not None:
-        write_file("--json", wanted.json, text)
-    return found.tally.exit_code
+        exhaust(bounds, work, wanted.jobs, most, go_on, view.show, found, every)
 
 
 def _asked(given: SimulateFlags) -> Asked:

@@ -7,8 +7,7 @@ more is taken out, as Hypothesis does; a regression test (`--pytest`) stays.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,14 +17,14 @@ from dynamesis.harness.failures.failure import Failure
 from dynamesis.harness.failures.fingerprint import fingerprint, proof
 from dynamesis.harness.failures.folder import FailureFolder, load
 from dynamesis.harness.failures.schedules import schedule_of, with_schedule
+from dynamesis.harness.nemesis.catalogue import PACKAGES
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.usage.exits import UsageError
+from dynamesis.harness.worlds.extensions import outside_nemesis
 from dynamesis.harness.worlds.options import SIMULATED
-
-log = logging.getLogger(__name__)
 
 FAILURES = "failures"
 
@@ -70,9 +69,9 @@ class Failures:
         kept, _ = self._folder.strike(with_schedule(found, written.schedule), shown)
         return self._folder.file(kept.name)
 
-    def matching(self, wanted: SwarmScope) -> Iterator[KeptFailure]:
+    def matching(self, wanted: SwarmScope, skip: Callable[[str], None]) -> Iterator[KeptFailure]:
         """The failures of a swarm that keeps to the same, by name. What cannot be read any more is
-        passed over."""
+        passed over; `skip` gets the reason."""
         for file in self._folder.files():
             try:
                 failure = load(file)
@@ -80,7 +79,7 @@ class Failures:
                     continue
                 schedule = schedule_of(failure)
             except UsageError as unreadable:
-                log.warning("%s: %s", file, unreadable)
+                skip(str(unreadable))
                 continue
             if _matches(schedule, wanted):
                 written = Written(schedule, failure.anomalies, failure.token)
@@ -95,8 +94,9 @@ def _matches(schedule: SimulatedSchedule, wanted: SwarmScope) -> bool:
         return False
     if wanted.nemeses is None:
         return True
-    members = {event.action.member or "" for event in schedule.faults}
-    names = set(wanted.nemeses)
+    struck = {event.action.member or "" for event in schedule.faults}
+    own = filter(None, [outside_nemesis(name) for name in wanted.nemeses if name not in PACKAGES])
+    names = {*wanted.nemeses, *(member.name for package in own for member in package.members)}
     return "storm" in names or all(
-        member in names or member.partition(".")[0] in names for member in members
+        member in names or member.partition(".")[0] in names for member in struck
     )

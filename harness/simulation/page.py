@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from statistics import median
 
@@ -14,11 +15,14 @@ from dynamesis.harness.simulation.schedules.text import dump
 Line = tuple[str, str]
 
 
-def lines(tally: Tally, failures: Sequence[FailedSchedule]) -> Iterator[Line]:
-    """How many schedules and what came of them; the situations; each failure, shrunk."""
+def lines(
+    tally: Tally, failures: Sequence[FailedSchedule], beside: Sequence[str] = ()
+) -> Iterator[Line]:
+    """How many schedules and what came of them; the situations; each failure, shrunk. `beside`: the
+    flags that go with the tokens."""
     yield from _situations(tally)
     for failure in failures:
-        yield from _failure(failure)
+        yield from _failure(failure, beside)
     for seed, reason in tally.unknown[:SHOWN]:
         yield "bold yellow", f"unknown: seed {seed}: {reason}"
     if len(tally.unknown) > SHOWN:
@@ -49,7 +53,7 @@ def _situations(tally: Tally) -> Iterator[Line]:
         yield "" if count else "yellow", f"  {name:34}{count or 'never':>9}"
 
 
-def _failure(failure: FailedSchedule) -> Iterator[Line]:
+def _failure(failure: FailedSchedule, beside: Sequence[str]) -> Iterator[Line]:
     small = failure.minimal.schedule
     given = "operations as drawn"
     if small.operations is not None:
@@ -58,12 +62,18 @@ def _failure(failure: FailedSchedule) -> Iterator[Line]:
     nodes = small.spec.nodes
     cluster = "" if nodes is None else f", {counted(nodes, 'node')}"
     yield "", f"  {given}, {counted(small.fault_count, 'fault')}{cluster}"
-    if failure.folder is None:
+    if failure.unsaved:
+        yield "yellow", f"  not saved: {failure.unsaved}"
+    elif failure.folder is None:
         yield "yellow", "  not shrunk: that was stopped before its turn"
     else:
         yield "", f"  folder  {failure.folder}"
-    source = failure.token or failure.folder
-    yield "", f"  again   dynamesis simulate{'' if source is None else f' --replay {source}'}"
+    again = ["dynamesis", "simulate"]
+    if failure.token is not None:
+        again += ["--replay", failure.token, *beside]
+    elif failure.folder is not None:
+        again += ["--replay", str(failure.folder)]
+    yield "", f"  again   {shlex.join(again)}"
     for line in dump(small, failure.minimal.anomalies).splitlines():
         yield "", f"    {line}"
 

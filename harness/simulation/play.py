@@ -19,7 +19,8 @@ from dynamesis.harness.processes.standstill import NeverEnds
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import load
 from dynamesis.harness.simulation.schedules.tweaks import tweaks_of
-from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.system import EnvironmentFailed, blamed
+from dynamesis.harness.usage.exits import UsageError
 from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge, simulate
 
 #: The checker that judges evidence.
@@ -57,15 +58,19 @@ def run(schedule: SimulatedSchedule, story: bool = False) -> SimulatedTest:
 
 
 def play(schedule: SimulatedSchedule) -> Played:
-    """Runs and judges. Raises UsageError where the schedule makes no sense; what else fails is an
-    unknown verdict."""
+    """Runs and judges. Raises UsageError where the schedule makes no sense, and what code of a
+    user's own raises; what else fails is an unknown verdict."""
     try:
         return outcome(judge(run(schedule)))
     except NeverEnds as endless:
         return Played(Verdict.UNKNOWN, reasons=(str(endless),))
     except EnvironmentFailed as failure:
         return Played(Verdict.UNKNOWN, reasons=(f"it did not run: {failure}",))
-    except (AssertionError, ArithmeticError, LookupError, RuntimeError, TypeError) as failure:
+    except UsageError:
+        raise
+    except Exception as failure:
+        if blamed(failure) is not None:
+            raise
         last = traceback.extract_tb(failure.__traceback__)[-1]
         where = f"{last.filename}:{last.lineno}"
         return Played(Verdict.UNKNOWN, reasons=(f"the simulation failed at {where}: {failure!r}",))

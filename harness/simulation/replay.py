@@ -25,7 +25,7 @@ from dynamesis.harness.simulation.schedules.text import Written, load
 from dynamesis.harness.simulation.schedules.token import decode
 from dynamesis.harness.simulation.schedules.word_schedules import PREFIX, schedule_of, word_of
 from dynamesis.harness.usage.exits import UsageError, exit_code
-from dynamesis.harness.usage.values import results_folder, write_file
+from dynamesis.harness.usage.values import results_folder, write_files
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,8 @@ def _write(
     if anomalies := tuple(results["anomalies"]):
         small = Minimal(written.schedule, anomalies[0], anomalies, 1, seconds)
         failures.append(FailedSchedule(seed, written.token, small, folder, played.operations))
-    if asked.json is not None:
-        text = json.dumps(tally.to_dict(failures), indent=2)
-        write_file("--json", asked.json, f"{text}\n")
-    if asked.pytest is not None:
-        write_file("--pytest", asked.pytest, pytest_file(failures))
+    text = json.dumps(tally.to_dict(failures), indent=2) + "\n"
+    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, pytest_file(failures)))
 
 
 def find(source: str, beside: SwarmScope) -> Again:

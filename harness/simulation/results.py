@@ -6,24 +6,27 @@
 `invalid` counts every schedule that failed. A failure is listed for each anomaly that no earlier
 one shows: one bug fails in a thousand ways, and the shortest proof of each kind is what helps.
 `operations` and `faults` are those of the shrunk schedule. One that was not shrunk, since a second
-ctrl-C ended that, has its own, and `folder` is null.
+ctrl-C ended that, has its own, and `folder` is null; as it is where the store took no more.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.checkers.verdict import Verdict
+from dynamesis.harness.processes.limits import shortage
 from dynamesis.harness.report.words import counted
 from dynamesis.harness.simulation.minimal import Minimal
 from dynamesis.harness.simulation.play import Played
 from dynamesis.harness.simulation.swarm import Unfinished
-from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID
+from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID, UsageError
 
 #: Reasons for an unknown verdict that are shown, and the evidence that a run needs as a whole:
 #: acknowledged operations and writes, as one test does (checkers.evidence.figures).
@@ -34,14 +37,16 @@ _LEAST, _LEAST_WRITES = 50, 20
 @dataclass(frozen=True)
 class FailedSchedule:
     """A schedule that failed, shrunk. `token`: None where it came from the database; `folder`: None
-    where shrinking was stopped before its turn, which leaves it as it was; `drawn`: how many
-    operations it had, where they are not given one by one."""
+    where shrinking was stopped before its turn, which leaves it as it was, or where the store does
+    not take it (`unsaved`); `drawn`: how many operations it had, where they are not given one by
+    one."""
 
     seed: int
     token: str | None
     minimal: Minimal
     folder: Path | None
     drawn: int = 0
+    unsaved: str = ""
 
     def to_dict(self) -> JsonObject:
         """As in the file."""
@@ -74,6 +79,30 @@ class Tally:
     stopped: bool = False
     #: what was under way then, a line each
     unfinished: list[str] = field(default_factory=list)
+    #: what ended it, or keeps it from being kept: to be raised once what was found is reported
+    broke: UsageError | EnvironmentFailed | None = None
+
+    @contextmanager
+    def until_stopped(self, named: Callable[[Any], str | None]) -> Iterator[None]:
+        """An interrupt ends what is done within, and not the run: what it has found is reported.
+        So does what breaks once something has been played. `named`: as of `stop`."""
+        try:
+            yield
+        except Unfinished as stopped:
+            self.stop(stopped, named)
+        except KeyboardInterrupt:
+            self.stopped = True
+        except (UsageError, EnvironmentFailed) as failure:
+            if not self.schedules:
+                raise
+            self.stopped = True
+            self.broke = self.broke or failure
+
+    def not_kept(self, failure: OSError) -> str:
+        """The store does not take what was found; the reason."""
+        why = shortage(failure) or str(failure)
+        self.broke = self.broke or EnvironmentFailed(f"--store: {why}")
+        return why
 
     def stop(self, by: Unfinished, named: Callable[[Any], str | None]) -> None:
         """A user ended it. `named`: what a task is that was under way; None where it is not

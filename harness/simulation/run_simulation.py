@@ -6,7 +6,6 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation import page
-from dynamesis.harness.simulation.failures import FAILURES, Failures, KeptFailure
+from dynamesis.harness.simulation.failures import FAILURES, Failures
 from dynamesis.harness.simulation.minimal import Minimal, minimal
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.pytest_file import pytest_file
@@ -23,10 +22,10 @@ from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
-from dynamesis.harness.simulation.schedules.token import encode
-from dynamesis.harness.simulation.swarm import Unfinished, play_seed, spread
+from dynamesis.harness.simulation.schedules.token import beside, encode
+from dynamesis.harness.simulation.swarm import play_seed, spread
 from dynamesis.harness.simulation.view import SwarmView
-from dynamesis.harness.usage.values import results_folder, write_file
+from dynamesis.harness.usage.values import results_folder, write_files
 from rich.console import Console
 from rich.text import Text
 
@@ -87,17 +86,7 @@ class _Run:
         most = self.asked.schedules
         return None if most is None else max(0, most - self.tally.schedules)
 
-    @contextmanager
-    def until_stopped(self) -> Iterator[None]:
-        """An interrupt ends what is done within, and not the run: what it has found is reported."""
-        try:
-            yield
-        except Unfinished as stopped:
-            self.tally.stop(stopped, self._named)
-        except KeyboardInterrupt:
-            self.tally.stopped = True
-
-    def _named(self, task: object) -> str | None:
+    def named(self, task: object) -> str | None:
         """A schedule that was under way; shrinking is another matter."""
         if isinstance(task, SimulatedSchedule):
             return f"seed {task.spec.seed}, which failed before"
@@ -125,48 +114,56 @@ def run_simulation(asked: Asked) -> int:
     """The exit code: 1 when a schedule failed, 3 when none did and one is unknown, else 0. Raises
     UsageError, EnvironmentFailed."""
     draw(asked.seed, asked.wanted)  # what makes no sense is refused before a folder is made
-    folder = results_folder(asked.store, SIMULATIONS).path
     kept = Failures(asked.store / SIMULATIONS / FAILURES)
+    folder = results_folder(asked.store, SIMULATIONS).path
     screen, run = console(asked.mode), _Run(asked)
     failures: list[FailedSchedule] = []
     with SwarmView(screen, run.tally, asked.schedules, asked.mode, asked.seconds) as shown:
-        with run.until_stopped():
+        with run.tally.until_stopped(run.named):
             _replay(run, kept, shown.show, screen)
             _swarm(run, shown.show)
-        with run.until_stopped():
+        stopped = run.tally.stopped
+        with run.tally.until_stopped(run.named):
             for each in _shrunk(run, folder, kept, shown.shrinking):
                 failures.append(each)
+        run.tally.stopped = stopped  # what was not shrunk has been played
     # those that a second ctrl-C left as they were are named all the same
     failures += [each.unshrunk(asked.wanted) for each in run.found[len(failures) :]]
     results = run.tally.to_dict(failures)
     text = json.dumps(results, indent=2) + "\n"
-    (folder / "simulation.json").write_text(text, encoding="utf-8")
+    try:
+        (folder / "simulation.json").write_text(text, encoding="utf-8")
+    except OSError as failure:
+        run.tally.not_kept(failure)
     _conclude(screen, run.tally, failures, asked)
-    if asked.json is not None:
-        write_file("--json", asked.json, text)
-    if asked.pytest is not None:
-        write_file("--pytest", asked.pytest, pytest_file(failures))
+    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, pytest_file(failures)))
+    if run.tally.broke is not None:
+        raise run.tally.broke
     return run.tally.exit_code
 
 
 def _replay(run: _Run, kept: Failures, show: Callable[[], None], screen: Console) -> None:
     """What failed before comes first. What does not fail any more is taken out."""
-    for each in list(kept.matching(run.asked.wanted))[: run.left]:
+
+    def say(text: str) -> None:
+        if run.asked.mode is not Mode.QUIET:
+            screen.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def skip(why: str) -> None:
+        say(f"not played again: {why}")
+
+    for each in list(kept.matching(run.asked.wanted, skip))[: run.left]:
         if not run.go_on():
             return
         schedule = each.written.schedule
         [played] = spread(play, iter((schedule,)), 1, lambda: True)
         seed = schedule.spec.seed or 0
         run.add(seed, each.written.token, played, each.written)
-        if played.verdict is not Verdict.INVALID:
-            _forget(each, screen)
+        if played.verdict is Verdict.VALID:  # what is unknown now may fail again
+            each.forget()
+            named = ", ".join(each.written.anomalies)
+            say(f"{each.file.stem} ({named}) does not fail any more")
         show()
-
-
-def _forget(kept: KeptFailure, screen: Console) -> None:
-    kept.forget()
-    named = ", ".join(kept.written.anomalies)
-    screen.print(f"{kept.file.stem} ({named}) does not fail any more", markup=False)
 
 
 def _swarm(run: _Run, show: Callable[[], None]) -> None:
@@ -189,12 +186,16 @@ def _shrunk(
     jobs = min(run.asked.jobs, max(1, len(work)))
     show(0, len(work))
     for number, small in enumerate(spread(_minimal, iter(work), jobs, lambda: True)):
-        found = run.found[number]
+        found, path = run.found[number], folder / f"{number + 1}-{run.found[number].anomaly}"
         written = Written(small.schedule, small.anomalies, found.token)
-        path = folder / f"{number + 1}-{found.anomaly}"
-        _, results = save_schedule(path, written)
-        kept.keep(written, results)
-        yield FailedSchedule(found.seed, found.token, small, path)
+        try:
+            _, results = save_schedule(path, written)
+            kept.keep(written, results)
+        except OSError as failure:
+            why = run.tally.not_kept(failure)
+            yield FailedSchedule(found.seed, found.token, small, None, unsaved=why)
+        else:
+            yield FailedSchedule(found.seed, found.token, small, path)
         show(number + 1, len(work))
 
 
@@ -206,6 +207,6 @@ def _conclude(
     screen: Console, tally: Tally, failures: Sequence[FailedSchedule], asked: Asked
 ) -> None:
     quiet = asked.mode is Mode.QUIET
-    lines = [*page.lines(tally, failures)]
+    lines = [*page.lines(tally, failures, beside(asked.wanted))]
     for style, text in lines[-1:] if quiet else lines:
         screen.print(Text(text, style), soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge
 #: The whole schedule, to be replayed; and every message.
 SIMULATED, STORY = "simulated.yaml", "story.txt"
 _HEAD = "# replayed with: dynamesis simulate --replay {folder}\n"
-_FAULTS = "# the faults alone, for processes: dynamesis test --schedule {folder}/schedule.yaml\n"
+_FAULTS = "# the faults alone, for processes: dynamesis test --schedule {file}\n"
 #: Characters of a line of the story.
 _WIDE = 240
 
@@ -39,10 +40,12 @@ def save_schedule(path: Path, written: Written) -> tuple[SimulatedTest, JsonObje
     path.mkdir(parents=True, exist_ok=True)
     folder, schedule = Folder(path), written.schedule
     text = dump(schedule, written.anomalies, written.token)
-    folder.save(SIMULATED, _HEAD.format(folder=path) + text)
-    folder.save(SCHEDULE, _FAULTS.format(folder=path) + dump_faults(schedule.faults))
+    quoted = shlex.quote(str(path))
+    folder.save(SIMULATED, _HEAD.format(folder=quoted) + text)
+    faults = shlex.quote(str(path / SCHEDULE))
+    folder.save(SCHEDULE, _FAULTS.format(file=faults) + dump_faults(schedule.faults))
     test = run(schedule, story=True)
-    command = f"dynamesis simulate --replay {path}"
+    command = f"dynamesis simulate --replay {quoted}"
     content = {**describe(schedule.spec, schedule.options, command), **test.test}
     folder.save_json(TEST, content)
     (path / HISTORY).write_bytes(b"".join(map(encode, test.history)))

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +25,8 @@ from dynamesis.harness.processes.lifeline import end_with
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.strategies import SWARM, Strategy
-from dynamesis.harness.targets.system import EnvironmentFailed
+from dynamesis.harness.targets.system import EnvironmentFailed, blamed
+from dynamesis.harness.usage.exits import UsageError
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -113,6 +115,10 @@ def spread(
                 result = work(task)
             except KeyboardInterrupt as stopped:
                 raise Unfinished([(task, time.monotonic() - began)], str(stopped)) from None
+            except BaseException as failure:
+                if (own := _by_user(failure)) is None:
+                    raise
+                raise own from failure
             yield result
 
 
@@ -185,5 +191,21 @@ def _serve(work: Callable[[A], B], pipe: Connection, parent: int) -> None:
             number, task = pipe.recv()
             try:
                 pipe.send((number, work(task), None))
-            except Exception as failure:
-                pipe.send((number, None, failure))
+            except BaseException as failure:
+                pipe.send((number, None, _by_user(failure) or _portable(failure)))
+
+
+def _by_user(failure: BaseException) -> UsageError | None:
+    """What code of a user's own raised: here, where its place is known."""
+    if isinstance(failure, UsageError | EnvironmentFailed):
+        return None
+    return None if (own := blamed(failure)) is None else UsageError(own)
+
+
+def _portable(failure: BaseException) -> BaseException:
+    """As another process can have it: with its place in words, and as another kind where it cannot
+    be made anew there."""
+    if isinstance(failure, UsageError | EnvironmentFailed):
+        return failure
+    text = "".join(traceback.format_exception(failure))
+    return RuntimeError(f"{failure!r} in a process that plays schedules:\n{text}")

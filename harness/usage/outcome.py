@@ -37,6 +37,9 @@ def outcome(program: str, command: Callable[[], int]) -> int:
         return complain(program, str(failure), ENVIRONMENT)
     except KeyboardInterrupt:
         return complain(program, "stopped; nothing was judged", UNKNOWN)
+    except SystemExit as error:
+        own = blamed(error) or f"something ended the process: {error!r}"
+        return complain(program, own, USAGE)
     except Exception as error:
         return _unexpected(program, error)
 

@@ -72,6 +72,19 @@ def writable_file(flag: str, path: Path) -> None:
         raise UsageError(f"{flag}: {path} cannot be written; name a file in a folder that exists")
 
 
+def writable_files(*files: tuple[str, Path | None]) -> None:
+    """Complain unless each of the files that are given, with its flag, can be written, and each is
+    another one: the last to be written would be all that is left."""
+    taken: dict[Path, str] = {}
+    for flag, path in files:
+        if path is None:
+            continue
+        writable_file(flag, path)
+        first = taken.setdefault(path.resolve(), flag)
+        if first != flag and (path.is_file() or not path.exists()):  # a device takes both
+            raise UsageError(f"{flag}: {path} is that of {first} too; name another file")
+
+
 def write_file(flag: str, path: Path, text: str) -> None:
     """Write the file that a flag names, whole or not at all. Raises EnvironmentFailed with both
     where that fails."""
@@ -82,6 +95,20 @@ def write_file(flag: str, path: Path, text: str) -> None:
         raise EnvironmentFailed(
             f"{flag}: {path} was not written: {why}; name a file elsewhere"
         ) from failure
+
+
+def write_files(*files: tuple[str, Path | None, str]) -> None:
+    """Write each of the files that are given: flag, path, text. Raises EnvironmentFailed for the
+    first that fails, once all have been tried."""
+    failed: EnvironmentFailed | None = None
+    for flag, path, text in files:
+        try:
+            if path is not None:
+                write_file(flag, path, text)
+        except EnvironmentFailed as failure:
+            failed = failed or failure
+    if failed is not None:
+        raise failed
 
 
 def exact_number(flag: str, text: str) -> Number:

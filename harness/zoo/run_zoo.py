@@ -30,7 +30,7 @@ from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.run.progress_view import console as console_of
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, VALID
-from dynamesis.harness.usage.values import results_folder, write_file
+from dynamesis.harness.usage.values import results_folder, write_files
 from dynamesis.harness.zoo.chosen import chosen
 from dynamesis.harness.zoo.page import ended, markdown
 from dynamesis.harness.zoo.plan import Specimen, needed, storm, suited
@@ -99,9 +99,8 @@ def run_zoo(
     folder.save(SUMMARY, markdown(results))
     console.print(conclusion((folder / SUMMARY).read_text(encoding="utf-8"), mode))
     console.print(f"folder  {folder.path}")
-    for flag, name, path in (("--json", RESULTS, json), ("--markdown", SUMMARY, also)):
-        if path is not None:
-            write_file(flag, path, (folder / name).read_text(encoding="utf-8"))
+    figures, page = [(folder / name).read_text(encoding="utf-8") for name in (RESULTS, SUMMARY)]
+    write_files(("--json", json, figures), ("--markdown", also, page))
     return _code(results)
 
 

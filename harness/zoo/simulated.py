@@ -28,7 +28,7 @@ from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode
 from dynamesis.harness.simulation.swarm import SeedOutcome, Unfinished, play_seed, spread
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID
-from dynamesis.harness.usage.values import results_folder, write_file
+from dynamesis.harness.usage.values import results_folder, write_files
 from dynamesis.harness.zoo.plan import Specimen
 from dynamesis.harness.zoo.results import RESULTS
 from dynamesis.harness.zoo.simulated_results import (
@@ -153,9 +153,7 @@ def _save(
     text, page = json.dumps(results, indent=2) + "\n", markdown(results)
     folder.save(RESULTS, text)
     folder.save(_SUMMARY, page)
-    for flag, file, content in (("--json", json_file, text), ("--markdown", markdown_file, page)):
-        if file is not None:
-            write_file(flag, file, content)
+    write_files(("--json", json_file, text), ("--markdown", markdown_file, page))
 
 
 def _code(results: JsonObject) -> int:

@@ -77,9 +77,9 @@ class SwarmScope:
 
 
 def _ordered(names: tuple[str, ...], table: tuple[str, ...]) -> tuple[str, ...]:
-    """By the table; names that it lacks come last."""
+    """By the table; names that it lacks come last, in an order of their own."""
     known = {name: at for at, name in enumerate(table)}
-    return tuple(sorted(dict.fromkeys(names), key=lambda name: known.get(name, len(known))))
+    return tuple(sorted(set(names), key=lambda name: (known.get(name, len(known)), name)))
 
 
 def draw(
@@ -103,8 +103,8 @@ def _draw(
 ) -> SimulatedSchedule:
     if strategy.whole and draws.chance(strategy.whole):
         strategy = RANDOM
-    workload = _workload(draws, wanted.workloads)
-    spec = _spec(seed, draws, workload, strategy)
+    name, workload = _workload(draws, wanted.workloads)
+    spec = _spec(seed, draws, name, workload, strategy)
     options = plan_test(replace(spec, bug=wanted.bug))
     names = wanted.nemeses or (tuple(FAMILIES) + (("none",) if draws.chance(0.1) else ()))
     context = fault_context(options)
@@ -134,17 +134,19 @@ def _liked(draws: RandomStream, workload: Workload, context: FaultContext) -> tu
     )
 
 
-def _workload(draws: RandomStream, names: tuple[str, ...] | None) -> Workload:
-    if names is None:
-        return EVERY[draws.weighted(WORKLOADS)]
-    name = draws.choice(names)
+def _workload(draws: RandomStream, names: tuple[str, ...] | None) -> tuple[str, Workload]:
+    """The workload, and the name by which a test is given it: one of a user's own may be called
+    what another is called."""
+    name = draws.weighted(WORKLOADS) if names is None else draws.choice(names)
     found = EVERY.get(name) or outside(name)
     if found is None:
         raise UsageError(f"--workload: there is no {name!r}; one of: {', '.join(EVERY)}")
-    return found
+    return name, found
 
 
-def _spec(seed: int, draws: RandomStream, workload: Workload, strategy: Strategy) -> TestSpec:
+def _spec(
+    seed: int, draws: RandomStream, name: str, workload: Workload, strategy: Strategy
+) -> TestSpec:
     n, r, w = draws.weighted(QUORUMS)
     nodes = max(n, draws.weighted(NODES))
     if crowd := draws.chance(MANY_NODES_SHARE):
@@ -156,9 +158,8 @@ def _spec(seed: int, draws: RandomStream, workload: Workload, strategy: Strategy
     operations = draws.magnitude(*(_BY_MANY_NODES if crowd else _MANY if crowded else _FEW))
     limit = draws.magnitude(_SHORTEST, _LONGEST)
     many = workload.name in MANY_KEYS
-    name = workload.name if workload.name in EVERY else None
     return TestSpec(
-        workload=name or workload.name,
+        workload=name,
         nodes=nodes,
         n=n,
         r=r,

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
-from dynamesis.checkers.history.op import JsonObject, Op
+from dynamesis.checkers.history.op import JsonObject, Op, canonical
 from dynamesis.harness.generators.given import Given
 from dynamesis.harness.results.yaml_document import YamlPlace
 from dynamesis.harness.worlds.test_spec import MOST_SIMULATED, TestSpec
@@ -69,6 +68,10 @@ def _text(place: YamlPlace) -> str:
     value = place.value()
     if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
         raise place.wrong(f"{value!r} is not a text of at least one character")
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        raise place.wrong(f"{value!r} is not a text: half of a character is missing") from None
     return str(value)
 
 
@@ -76,7 +79,7 @@ def _plain(place: YamlPlace) -> Any:
     value = place.value()
     try:
         json.dumps(value, allow_nan=False)
-        msgspec.json.encode(value)
+        canonical(value)
     except (TypeError, ValueError, OverflowError) as strange:
         raise place.wrong(f"{value!r} is not plain data: {strange}") from strange
     return value

@@ -45,6 +45,17 @@ def encode(seed: int, wanted: SwarmScope) -> str:
     return _PREFIX + text
 
 
+def beside(wanted: SwarmScope) -> tuple[str, ...]:
+    """The flags that go with a token of this, for the names of a user's own."""
+    return tuple(
+        [
+            f"--{title}={','.join(own)}"
+            for (title, table), names in zip(_TABLES, _parts(wanted), strict=True)
+            if (own := [name for name in names or () if name not in table])
+        ]
+    )
+
+
 def decode(token: str, beside: SwarmScope) -> tuple[int, SwarmScope]:
     """Seed and what was wanted. `beside`: where the names of a user's own come from. Raises
     UsageError."""

@@ -19,7 +19,7 @@ from dynamesis.harness.nemesis.schedule import Event, FaultInterval, events_of
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.words import MEND, NODES, Word, is_request
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.worlds.options import TestOptions, plan_test
+from dynamesis.harness.worlds.options import SIMULATED, TestOptions, plan_test
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: ms from a request to a fault, to the next request, from a fault to what comes next
@@ -76,7 +76,7 @@ def _planned(bug: tuple[str, ...]) -> tuple[TestSpec, TestOptions]:
         n=2,
         r=2,
         w=2,
-        links="embedded",
+        world=SIMULATED,
         seed=1,
         nemesis=("none",),
         concurrency=2,

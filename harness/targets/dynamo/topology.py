@@ -3,7 +3,7 @@ sense."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -84,7 +84,7 @@ def topology_of(values: Mapping[str, Any]) -> Topology:
         w=values["w"],
         sloppy=not values["strict"],
         storage=one_of("--storage", values["storage"], ENGINES),
-        bugs=tuple(map(_bug, values["bug"])),
+        bugs=_bugs(values["bug"]),
         params=dict(map(_param, values["param"])),
         tls=None if tls is None else _certificates(tls),
     )
@@ -126,13 +126,15 @@ def _certificates(folder: Path) -> Tls:
         raise UsageError(f"--{error}") from error
 
 
-def _bug(spec: str) -> str:
-    """A bug's name, or FILE.py:NAME with the file made absolute."""
-    from dynamesis.cluster.zoo import resolve  # loads a node with each bug
+def _bugs(specs: Iterable[str]) -> tuple[str, ...]:
+    """The bugs' names, or FILE.py:NAME with the file made absolute, that can be in one node."""
+    named = tuple(map(absolute, specs))
+    if not named:
+        return ()
+    from dynamesis.cluster.zoo import plant  # loads a node with each bug
 
-    named = absolute(spec)
     try:
-        resolve(named)
+        plant(named)
     except ValueError as unknown:
         raise UsageError(f"--bug: {unknown}") from unknown
     return named

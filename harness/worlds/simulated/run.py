@@ -60,6 +60,7 @@ class SimulatedTest:
     node_logs: by node, the events of its log, as its file would have them
     messages: the story of every message, where it was asked for
     seconds: how much virtual time it took
+    options: the test that was run; the own check of its workload judges it too
     """
 
     history: tuple[Op, ...]
@@ -68,6 +69,7 @@ class SimulatedTest:
     node_logs: Mapping[str, tuple[JsonObject, ...]]
     messages: tuple[Sighting, ...]
     seconds: float
+    options: TestOptions
 
 
 def simulate(
@@ -98,7 +100,15 @@ def simulate(
         seconds = time.loop.now - BEGAN
     logs = {node: world.cluster.log_of(node) for node in world.cluster.logs}
     messages = tuple(world.network.story or ())
-    return SimulatedTest(tuple(recorder.kept), test, tuple(ledger.kept), logs, messages, seconds)
+    return SimulatedTest(
+        tuple(recorder.kept),
+        test,
+        tuple(ledger.kept),
+        logs,
+        messages,
+        seconds,
+        options,
+    )
 
 
 def judge(simulated: SimulatedTest) -> JsonObject:
@@ -108,7 +118,8 @@ def judge(simulated: SimulatedTest) -> JsonObject:
         lines = [line for log in simulated.node_logs.values() for line in log]
         lines.sort(key=itemgetter("mono"))
         logs = Logs.of(lines, test.get("began"))
-        return judge_history(History.of(simulated.history), test, logs=logs)
+        history = History.of(simulated.history)
+        return judge_history(history, test, logs=logs, workload=simulated.options.workload)
 
 
 class VirtualTime:

@@ -8,11 +8,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from types import FrameType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from dynamesis.harness.processes import standstill
-from dynamesis.harness.processes.standstill import NeverEnds, Stopped
+from dynamesis.harness.processes.standstill import NeverEnds, StandstillGuard, Stopped
 from dynamesis.harness.worlds.simulated.run import VirtualTime
 
 
@@ -164,3 +165,12 @@ def test_handlers_are_those_of_before() -> None:
     with VirtualTime() as virtual:
         virtual.run(asyncio.sleep(1.0))
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_place_between_two_lines_is_that_of_its_function() -> None:
+    """An interrupt may come at an instruction that belongs to no line."""
+    guard = StandstillGuard(lambda: 5.0, 9.0)
+    frame = SimpleNamespace(f_code=spin_now.__code__, f_lineno=None, f_globals={}, f_back=None)
+    guard._seen(cast(FrameType, frame))
+    line = spin_now.__code__.co_firstlineno
+    assert guard.place.endswith(f"in spin_now (test_standstill.py, line {line})")

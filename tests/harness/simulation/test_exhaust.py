@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -113,3 +114,17 @@ def test_a_replayed_word_has_the_history_of_the_run_of_all(word: str) -> None:
     text = b"".join(map(encode, here.history))
     assert text == b"".join(map(encode, again.history))
     assert text == alone
+
+
+def test_the_folder_of_a_word_is_that_of_a_simulated_test(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is done with it further, such as shrinking, stays in virtual time."""
+    again = ["simulate", "--replay", "word-p0k0m0p1p0c2", "--bug", "self-merge", "--quiet"]
+    assert run([*again, "--store", str(tmp_path)]) == 1
+    folder = tmp_path / "simulations-replayed" / "latest"
+    test = json.loads((folder / "test.json").read_text(encoding="utf-8"))
+    assert (test["world"], test["links"]) == ("simulated", "simulated")
+    capsys.readouterr()
+    assert run(["shrink", str(folder)]) == 0
+    assert "again   dynamesis test --world=simulated " in capsys.readouterr().out

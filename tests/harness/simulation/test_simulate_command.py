@@ -258,6 +258,7 @@ def test_what_was_not_shrunk_any_more_is_named(tmp_path: Path) -> None:
     assert failure["folder"] is None
     assert failure["operations"] > 4, "as it was drawn"
     assert "  not shrunk: that was stopped before its turn\n" in shown
+    assert "it was stopped before all had been played\n" not in shown
     again = f"  again   dynamesis simulate --replay {failure['token']}\n"
     assert again in shown
 
