@@ -57,6 +57,8 @@ def run(
     writable_files(("--json", json), ("--markdown", markdown))
     limit = time_limit or ("15s" if storm else "8s")
     seconds = duration("--time-limit", limit, 0.1, 3600)
+    if storm and seeds is not None:
+        raise UsageError("--storm: goes without --seeds: each bug gets one test; leave it out")
     visit = Visit(only, range(seed, seed + count), storm, limit, seconds)
     if simulate:
         from dynamesis.harness.zoo.simulated import run_simulated_zoo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -134,15 +134,21 @@ def _name(flag: Flag, value: Any) -> str:
 
 
 def _names(flag: Flag, value: Any) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else value
+    parts = value.split(",") if isinstance(value, str) else _several(flag, value)
     return tuple(dict.fromkeys(_name(flag, part).strip() for part in parts))
+
+
+def _several(flag: Flag, value: Any) -> Iterable[Any]:
+    if isinstance(value, Iterable):
+        return value
+    raise _expected(flag, value, "a name, and no list of names")
 
 
 def _repeated(flag: Flag, value: Any) -> tuple[str, ...]:
     """One text, several, or a mapping from NAME to VALUE."""
     if isinstance(value, Mapping):
         return tuple(f"{name}={text_of('number', it)}" for name, it in value.items())
-    texts = (value,) if isinstance(value, str) else tuple(value)
+    texts = (value,) if isinstance(value, str) else _several(flag, value)
     return tuple(_name(flag, text) for text in texts)
 
 
@@ -151,7 +157,10 @@ def _any_text(flag: Flag, value: Any) -> str:
 
 
 def _path(flag: Flag, value: Any) -> Path:
-    return Path(value)
+    try:
+        return Path(value)
+    except TypeError:
+        raise _expected(flag, value, "a path") from None
 
 
 _READ: dict[Kind, Callable[[Flag, Any], Any]] = {

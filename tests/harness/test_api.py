@@ -225,6 +225,9 @@ class TestTestSpec:
             ({"nodes": "few"}, "--nodes: 'few' is not an integer"),
             ({"time_limit": "10"}, "--time-limit: '10' is not a length of time"),
             ({"strict": 1}, "--strict: 1 is not allowed"),
+            ({"tls": True}, "--tls: True is not a path"),
+            ({"bug": 3}, "--bug: 3 is not a name, and no list of names"),
+            ({"param": 1.5}, "--param: 1.5 is not a name, and no list of names"),
             ({"wrokload": "cart"}, "did you mean workload"),
         ],
     )

@@ -100,6 +100,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("campaign", "/"), ("CAMPAIGN", "/", "is a folder", "YAML", "smoke")),
         (("zoo", "--only", "amnesiac"), ("--only", "did you mean amnesia?")),
         (("zoo", "--seeds", "0"), ("--seeds", "1 to")),
+        (("zoo", "--storm", "--seeds", "2"), ("goes without --seeds",)),
         (("zoo", "--time-limit", "8"), ("--time-limit", "10s")),
         (("zoo", "--json", "/no/such/x.json"), ("--json", "/no/such")),
         (("check",), ("PATH",)),
