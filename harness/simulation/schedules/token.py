@@ -4,7 +4,7 @@ A token holds the seed, and what the swarm was to keep to: workloads, nemeses an
 the order of their tables. It begins with a check sum of these tables and of the version of the
 drawing, so that a token of another version is refused, and not taken for another schedule. A
 name of a user's own (FILE.py:NAME) does not fit in: it is marked, and must be given beside the
-token.
+token, which has a check sum of such names, wherever the file is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness.nemesis.catalogue import PACKAGES
@@ -33,7 +34,7 @@ _TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def encode(seed: int, wanted: SwarmScope) -> str:
     """The token of the schedule that `draw` draws of this."""
-    number = 0
+    number = _own_sum(wanted)
     for (_, table), names in zip(_TABLES, _parts(wanted), strict=True):
         bits = 0
         for name in names or ():
@@ -68,6 +69,12 @@ def decode(token: str, beside: SwarmScope) -> tuple[int, SwarmScope]:
         parts.append(None if field & 1 else _names(title, table, field >> 1, given))
         for name in sorted({*(given or ())} - {*(parts[-1] or ())}):
             raise UsageError(f"--{title}: the token is not of {name}; leave it out")
+    if number != _own_sum(beside):
+        names = ", ".join(_own(beside))
+        raise UsageError(
+            f"--replay: the token was made with other names of your own than {names}; give beside "
+            "it just those that it was made with"
+        )
     bug, nemeses, workloads = parts
     return seed, SwarmScope(workloads, nemeses, bug or ())
 
@@ -83,6 +90,22 @@ def _names(
         )
     known = tuple(name for at, name in enumerate(table) if bits >> at & 1)
     return known + (own if bits >> len(table) else ())
+
+
+def _own(wanted: SwarmScope) -> list[str]:
+    """The names of a user's own, without where their files lie."""
+    return [
+        PurePath(name).name
+        for (_, table), names in zip(_TABLES, _parts(wanted), strict=True)
+        for name in names or ()
+        if name not in table
+    ]
+
+
+def _own_sum(wanted: SwarmScope) -> int:
+    """Of those names, 0 without any."""
+    names = _own(wanted)
+    return int.from_bytes(hashlib.sha256(repr(names).encode()).digest()[:2], "big") if names else 0
 
 
 def _parts(wanted: SwarmScope) -> tuple[tuple[str, ...] | None, ...]:

@@ -46,3 +46,13 @@ def test_names_of_a_users_own_must_be_given_beside_it() -> None:
         decode(token, SwarmScope())
     beside = SwarmScope(bug=("/other/file.py:Bug",))
     assert decode(token, beside) == (7, beside)
+
+
+def test_other_names_of_a_users_own_are_refused() -> None:
+    """Another schedule would be drawn of them, and taken for the one of the token."""
+    own = ("/some/file.py:A", "/some/file.py:B")
+    token = encode(7, SwarmScope(workloads=own))
+    assert decode(token, SwarmScope(workloads=own)) == (7, SwarmScope(workloads=own))
+    for given in (own[:1], ("/some/file.py:A", "/some/file.py:C"), ("/some/other.py:A", own[1])):
+        with pytest.raises(UsageError, match="made with other names of your own than"):
+            decode(token, SwarmScope(workloads=given))
