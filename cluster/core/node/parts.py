@@ -16,7 +16,8 @@ from dynamesis.cluster.core.membership.detector import Detector
 from dynamesis.cluster.core.membership.gossip import GossipExchange
 from dynamesis.cluster.core.membership.membership import Membership
 from dynamesis.cluster.core.protocol.params import Params
-from dynamesis.cluster.core.replication.antientropy import AntiEntropy, Exchange
+from dynamesis.cluster.core.replication.antientropy import AntiEntropy
+from dynamesis.cluster.core.replication.exchange import Exchange
 from dynamesis.cluster.core.replication.hints import Hints
 from dynamesis.cluster.core.replication.replica import Replica
 from dynamesis.cluster.core.replication.tombstone_reaper import TombstoneReaper

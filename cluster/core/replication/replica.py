@@ -7,7 +7,7 @@ not durable here, unless `durability` is `buffered`: then it is what the buffer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from dynamesis.cluster.core.protocol.messages import Key, State, Version
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
@@ -194,3 +194,9 @@ class Replica:
         """done() once what this node holds of `key` itself now is durable: nothing is sent before,
         since after a crash its dots would name something else."""
         self.objects.buffer.when_saved(self.row(key), done)
+
+    def when_partitions_saved(self, partitions: Container[int], done: Done) -> None:
+        """done() once all that this node holds of these partitions now is durable."""
+        buffer = self.objects.buffer
+        unsaved = [row for row in buffer.pending if (row[0] << 8 | row[1]) in partitions]
+        buffer.when_all_saved(unsaved, done)

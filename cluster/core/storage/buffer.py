@@ -127,6 +127,26 @@ class Buffer(Generic[T]):
         else:
             unsaved.waiting.append(done)
 
+    def when_all_saved(self, rows: Sequence[Row], done: Done) -> None:
+        """done() once what each of these rows, which are not saved, has now is durable, or with
+        the error of one that cannot be stored; immediately without any."""
+        waiting = [unsaved for row in rows if (unsaved := self.pending[row]).token is not None]
+        in_memory = [row for row in rows if self.pending[row].token is None]
+        left, error = len(waiting) + bool(in_memory), None
+        if not left:
+            done(None)
+
+        def saved(code: str | None) -> None:
+            nonlocal left, error
+            left, error = left - 1, error or code
+            if not left:
+                done(error)
+
+        for unsaved in waiting:
+            unsaved.waiting.append(saved)
+        if in_memory:
+            self._write(in_memory, saved)
+
     def promised(self, row: Row) -> bool:
         """Whether `row` was acknowledged from memory, and is only there."""
         unsaved = self.pending.get(row)
