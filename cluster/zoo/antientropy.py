@@ -10,7 +10,7 @@ from dynamesis.cluster.core.node.parts import Parts
 from dynamesis.cluster.core.protocol.messages import State
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
 from dynamesis.cluster.core.replication.antientropy import AntiEntropy
-from dynamesis.cluster.core.replication.exchange import Exchange
+from dynamesis.cluster.core.replication.tree_exchange import Exchange
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.merkle import WIDTH
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable

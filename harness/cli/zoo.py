@@ -45,7 +45,6 @@ def run(
     Shows by what each is caught, and how soon.
     """
     from dynamesis.harness.run.progress_view import Mode
-    from dynamesis.harness.usage.exits import UsageError
     from dynamesis.harness.usage.values import duration, within, writable_files
     from dynamesis.harness.zoo.chosen import chosen
     from dynamesis.harness.zoo.run_zoo import Visit, run_zoo
@@ -57,17 +56,24 @@ def run(
     writable_files(("--json", json), ("--markdown", markdown))
     limit = time_limit or ("15s" if storm else "8s")
     seconds = duration("--time-limit", limit, 0.1, 3600)
-    if storm and seeds is not None:
-        raise UsageError("--storm: goes without --seeds: each bug gets one test; leave it out")
+    _refuse(storm, simulate, time_limit, seeds)
     visit = Visit(only, range(seed, seed + count), storm, limit, seconds)
     if simulate:
         from dynamesis.harness.zoo.simulated import run_simulated_zoo
 
-        if storm or time_limit is not None or seeds is not None:
-            without = "--storm, --time-limit and --seeds"
-            raise UsageError(f"--simulate: goes without {without}; leave them out")
         return run_simulated_zoo(
             chosen(only, blind=True), seed, jobs, store, json, markdown, context.obj,
             Mode.of(quiet, plain),
         )  # fmt: skip
     return run_zoo(visit, jobs, store, json, markdown, context.obj, Mode.of(quiet, plain))
+
+
+def _refuse(storm: bool, simulate: bool, time_limit: str | None, seeds: int | None) -> None:
+    """Raises UsageError for flags that do not go together."""
+    from dynamesis.harness.usage.exits import UsageError
+
+    if simulate and (storm or time_limit is not None or seeds is not None):
+        without = "--storm, --time-limit and --seeds"
+        raise UsageError(f"--simulate: goes without {without}; leave them out")
+    if storm and seeds is not None:
+        raise UsageError("--storm: goes without --seeds: each bug gets one test; leave it out")

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.core.protocol.messages import PutReply, State, Version
-from dynamesis.cluster.core.replication.exchange import Exchange
+from dynamesis.cluster.core.replication.tree_exchange import Exchange
 from dynamesis.cluster.core.requests.get import GetRequest
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.versions import clock

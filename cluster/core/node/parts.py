@@ -17,11 +17,11 @@ from dynamesis.cluster.core.membership.gossip import GossipExchange
 from dynamesis.cluster.core.membership.membership import Membership
 from dynamesis.cluster.core.protocol.params import Params
 from dynamesis.cluster.core.replication.antientropy import AntiEntropy
-from dynamesis.cluster.core.replication.exchange import Exchange
 from dynamesis.cluster.core.replication.hints import Hints
 from dynamesis.cluster.core.replication.replica import Replica
 from dynamesis.cluster.core.replication.tombstone_reaper import TombstoneReaper
 from dynamesis.cluster.core.replication.transfers import Transfers
+from dynamesis.cluster.core.replication.tree_exchange import Exchange
 from dynamesis.cluster.core.requests.get import GetRequest
 from dynamesis.cluster.core.requests.put import PutRequest
 from dynamesis.cluster.core.ring.placement import Rules

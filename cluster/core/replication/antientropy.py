@@ -22,10 +22,10 @@ from dynamesis.cluster.core.protocol.messages import (
     TreeRootsReply,
 )
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
-from dynamesis.cluster.core.replication.exchange import Exchange
 from dynamesis.cluster.core.replication.key_barrier import KeyBarriers
 from dynamesis.cluster.core.replication.replica import Replica
 from dynamesis.cluster.core.replication.standing import ExchangeStatus, Standing
+from dynamesis.cluster.core.replication.tree_exchange import Exchange
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.merkle import WIDTH
 from dynamesis.cluster.core.storage.trees import Trees
