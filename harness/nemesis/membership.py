@@ -41,6 +41,10 @@ _LOOK = 0.25
 _ASK_AGAIN = 3.0
 
 
+class _NeverLeft(Exception):
+    """The one node that had accepted a leave, and knew of it, died before it was durable."""
+
+
 class MembershipFaults:
     """Requests changes, and follows each until it has come about."""
 
@@ -80,7 +84,7 @@ class MembershipFaults:
         )  # fmt: skip
 
     async def inject(self, number: int, fault: MembershipChange) -> Look:
-        before = await self._views()
+        version = await self._version()
         change = fault if not fault.back else _first_half(fault, set(self._observed.nodes))
         for node in change.joins:
             self._came += 1
@@ -93,7 +97,6 @@ class MembershipFaults:
         task = asyncio.create_task(self._whole(number, change))
         self._changes.append(task)
         self._patience += _BACK if change.back else 0
-        version = max((view.version for view in before.values() if view is not None), default=0)
         return self._proof(task, version, number, change.leaves)
 
     async def lift(self, number: int, fault: MembershipChange) -> None:
@@ -128,28 +131,37 @@ class MembershipFaults:
         seen = self._again.setdefault(number, {})
         pause = (change.after_ms or 0) / 1000
         for node in change.leaves:
-            await self._until_accepted("leave", node)
-            # not until all agree: it is to come back while it still gives away what it has
-            while not await self._is_out_within(_ASK_AGAIN, node):
-                # the node that accepted it may have died before it could pass it on
-                with suppress(ValueError):
-                    await self._accepted("leave", node)
-            await asyncio.sleep(pause)
-            seen[node] = await self._come_back(node)
+            while node not in seen:
+                before = await self._version()
+                await self._leave(node)
+                await asyncio.sleep(pause)
+                with suppress(_NeverLeft):
+                    seen[node] = await self._come_back(node, before)
         if change.removes:
             await self._carry_out(change)
             await asyncio.sleep(pause)
             for node in change.removes:
                 await self._start_node(node)
-                seen[node] = await self._come_back(node)
+                seen[node] = await self._come_back(node, -1)
         elif not change.leaves:
             await self._carry_out(change)
             await asyncio.sleep(pause)
             self._going.update(change.joins)
             await self._carry_out(structs.replace(change, joins=[], leaves=change.joins))
 
-    async def _come_back(self, node: str) -> str:
-        """Have a node that has gone join again; what came of it, in words."""
+    async def _leave(self, node: str) -> None:
+        """Have a node leave. Not until all agree: it is to come back while it still gives away what
+        it has."""
+        self._going.add(node)
+        await self._until_accepted("leave", node)
+        while not await self._is_out_within(_ASK_AGAIN, node):
+            # the node that accepted it may have died before it could pass it on
+            with suppress(ValueError):
+                await self._accepted("leave", node)
+
+    async def _come_back(self, node: str, before: int) -> str:
+        """Have a node that has gone join again; what came of it, in words. `before`: the version of
+        the layout before it went. Raises _NeverLeft."""
         self._going.discard(node)
         self._returning.add(node)
         change = MembershipChange(joins=[node], leaves=[], removes=[], among=[], keep=0)
@@ -157,7 +169,10 @@ class MembershipFaults:
             await self._carry_out(change)
         except ValueError as refused:
             # refused, where the answer to the first request was lost: it is a member by now
-            if await self._agreed_within(_TAKEN_BEFORE, change):
+            agreed = await self._agreed_within(_TAKEN_BEFORE, change)
+            if await self._version() <= before:
+                raise _NeverLeft from refused
+            if agreed:
                 return "joined"
             self._going.add(node)
             await self._see_off(node)
@@ -165,6 +180,11 @@ class MembershipFaults:
         finally:
             self._returning.discard(node)
         return "joined"
+
+    async def _version(self) -> int:
+        """The latest layout that is known to a node which answers; 0 where none does."""
+        views = (await self._views()).values()
+        return max((view.version for view in views if view is not None), default=0)
 
     async def _is_out(self, node: str) -> bool:
         """Whether any node knows of a layout without this node."""

@@ -227,6 +227,23 @@ faults:
 """
 
 
+# n1 accepts that n3 leaves, and is killed before that is durable: n3 never left. That it is a
+# member was taken for a refusal to take it back, and its end was waited for.
+NEVER_LEFT = """
+test: {world: simulated, workload: append, seed: 11091833, nodes: 3, n: 1, r: 1, w: 1,
+  time_limit: 0.2, concurrency: 1}
+tweaks: {fsync: [0.01, 0.15]}
+operations:
+- {at: 0.0, client: 0, put: k2, id: '2.2', value: {append: 3, list: [1, 2, 3]}, basis: null}
+faults:
+- {start: 0.029, member: membership.leave-and-back, joins: 0, leaves: 1, removes: 0, back: true,
+  after_ms: 707, among: [n3, n1], keep: 1}
+- {start: 0.095, member: kill.majority, nodes: [n1]}
+- {start: 0.139, member: link.duplicate, kind: frames,
+  with: {drop: 0, duplicate: 17, seed: 60171981}, links: [n1-n2]}
+"""
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -245,6 +262,7 @@ faults:
         FORGOTTEN_AS_UNREADABLE,
         DAMAGED_BEFORE_A_STOP,
         SLOW_ONE_BY_ONE,
+        NEVER_LEFT,
     ],
 )
 def test_a_sound_node_shows_no_anomaly(schedule: str) -> None:
