@@ -87,12 +87,12 @@ SEEN: dict[str, tuple[str, Ops, Ops, dict[str, Any], dict[str, Any]]] = {
     ),
     "ToTheFirst": (
         "lost-hint", while_three_join(), [JOINED], FAR,
-        {"keys": 12, "concurrency": 6, "time_limit": 4},
+        {"keys": 12, "concurrency": 6, "time_limit": 4, "seed": 7},
     ),
     "reaps_what_is_under_way": (
         "early-reap", created_and_deleted(), [LOSSY], {},
         {"nodes": 4, "keys": 8, "concurrency": 8, "workload": "delete", "param": REAPED,
-         "time_limit": 4},
+         "time_limit": 4, "seed": 15},
     ),
     "LeavesOutLarge": (
         "divergence", behind_a_hint()[:8], [LARGE], {},
