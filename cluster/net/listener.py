@@ -23,7 +23,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Message,
     Refusal,
 )
-from dynamesis.cluster.net import ports
+from dynamesis.cluster.net import descriptors, ports
 from dynamesis.cluster.net.agreement import conflict, differences
 from dynamesis.cluster.net.handshake import MOST as MOST_HANDSHAKES
 from dynamesis.cluster.net.handshake import Handshake, accept, raise_bug
@@ -198,8 +198,8 @@ class Listener:
         left for what else the process needs. Otherwise a stranger has to go, or else the connection
         that was idle for longest; without either the new one is refused."""
         full = self._full()
-        number, most = _descriptor(newest), ports.descriptors()
-        reserved = ports.reserved(most, self.reserved)
+        number, most = _descriptor(newest), descriptors.most()
+        reserved = descriptors.reserved(most, self.reserved)
         if not full and number < most - reserved:
             return True
         why = full or f"{number} of {most} descriptors"

@@ -14,7 +14,7 @@ from typing import Any
 
 from dynamesis.cluster.config.config import split_address
 from dynamesis.cluster.core.runtime.stats import BOUNDS
-from dynamesis.cluster.net import ports
+from dynamesis.cluster.net import descriptors, ports
 from dynamesis.cluster.net.handshake import raise_bug
 from dynamesis.cluster.net.listener import RESERVED
 
@@ -163,8 +163,8 @@ class MetricsPort:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve it, if there is room: the connection that came first makes some."""
-        most, number = ports.descriptors(), writer.get_extra_info("socket").fileno()
-        if number >= most - ports.reserved(most, _RESERVED):
+        most, number = descriptors.most(), writer.get_extra_info("socket").fileno()
+        if number >= most - descriptors.reserved(most, _RESERVED):
             reason = f"{number} of {most} descriptors are in use"
             self._emit("connection-refused", port="metrics", reason=reason)
             writer.transport.abort()
