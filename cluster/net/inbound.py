@@ -145,7 +145,7 @@ class Inbound(Stream):
         if self.peer is not None:
             self._questions(data)
             return
-        taken, size = self.decoder.taken, len(data) + self.held
+        taken, size = self.decoder.taken, len(data) + (self.waits or self.held)
         self.active = self._loop.time()
         if self._role:
             self._questions(data)

@@ -58,7 +58,9 @@ class Turns:
             if inbound.waiting:
                 inbound.hold_back()
             return
-        if not inbound.waiting:
+        if inbound.waiting:
+            inbound.hold_back()  # a tick may read a socket many times, and so may those until its turn
+        else:
             inbound.asked_at = self._looked or self._loop.time()
             self._row.append(inbound)
         inbound.waiting.extend(asked)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import msgspec
 from dynamesis.cluster.client.client import Client
 from dynamesis.cluster.core.protocol.messages import (
     Get,
@@ -16,13 +17,14 @@ from dynamesis.cluster.core.protocol.messages import (
     Key,
     Message,
     Ping,
+    Put,
     QuorumInfo,
     ReplicaGet,
     ReplicaGetReply,
     Version,
 )
 from dynamesis.cluster.net.inbound import Inbound
-from dynamesis.cluster.net.turns import SHARE
+from dynamesis.cluster.net.turns import SHARE, TURN
 from dynamesis.harness.processes.ports import reserve
 from node_world import CLIENT, SECRET, NodeAlone, Raw, ended, in_loop, listening, until
 
@@ -30,6 +32,9 @@ MIB = 1 << 20
 NODE = Hello("n2", "dynamesis")
 #: questions that one read of a socket brings, and more
 FLOOD = 4000
+#: connections that flood together, and bytes that one read of a socket brings at most
+CROWD = 6
+READ = 256 << 10
 Deliver = Callable[[Inbound, Iterable[Message]], None]
 
 
@@ -81,6 +86,30 @@ async def test_a_node_does_not_wait_behind_clients_and_they_wait_for_it() -> Non
         loud[0].say(Get(1, Key(b"k")))
         await until(lambda: len(asked) == 603, "it is idle again")
         assert asked[-1][1] < max(waited) / 2
+
+
+@in_loop
+async def test_connections_are_not_read_on_while_others_have_their_turns() -> None:
+    """Each turn is one question long, and sockets are read between turns."""
+    most, uncounted, left = 0, 0, CROWD * 64
+    put = Put(0, "", Key(b"k"), bytes(MIB // 16))
+
+    def deliver(inbound: Inbound, messages: Iterable[Message]) -> None:
+        nonlocal most, uncounted, left
+        for _ in messages:
+            left -= 1
+            time.sleep(2 * TURN)
+        for other in port.channels.values():
+            waits = sum(len(asked.value) for asked in other.waiting if isinstance(asked, Put))
+            most, uncounted = max(most, waits), max(uncounted, waits - other.waits)
+
+    async with listening(deliver, secret=SECRET) as (port, address):
+        crowd = [await Raw.greeted(address, CLIENT) for _ in range(CROWD)]
+        for raw in crowd:
+            raw.say(*(msgspec.structs.replace(put, rid=rid) for rid in range(64)))
+        await until(lambda: not left, "all was handed on")
+        assert READ // 2 < most <= 2 * READ, "what two reads of a socket bring, of 4 MiB"
+        assert uncounted <= 0
 
 
 @in_loop
