@@ -1,9 +1,15 @@
-"""The nemesis' events as outages: which nodes were down, or cut off from which, and when."""
+"""The nemesis' events as outages: which nodes were down, or cut off from which, and when.
+
+A node that is paused may be ended meanwhile, and one that is down be "paused": as another fault
+gives it back, it serves until it is ready, and is stopped only then. So a pause is certain only
+while no other fault begins or ends that may start its nodes anew. A node that leaves and comes back
+is started at a time of its own, whatever holds it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +19,8 @@ from dynamesis.checkers.history.timeline import Fault, Timeline
 
 #: families of faults under which a node answers nothing
 DOWN = ("kill", "pause", "stop")
+#: families of faults after which a node starts anew, and is not ready for a while
+RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "upgrade", "dead")
 #: ns for which a node may have been dead before the harness notices
 UNSEEN = 2_000_000_000
 
@@ -38,7 +46,10 @@ def outages(h: History, timeline: Timeline, members: tuple[str, ...]) -> list[Ou
     """The ledger as outages, and the nodes that were found dead: they stay down until the
     harness has healed the cluster."""
     heal = timeline.phases.get("heal", NEVER)
-    found = [_outage(h, fault, members, heal) for fault in timeline.faults]
+    found = []
+    for fault in timeline.faults:
+        whole = _outage(h, fault, members, heal)
+        found += _certain(whole, timeline, fault) if whole.down else [whole]
     back = timeline.phases.get("quiesce", NEVER)
     for row in timeline.found_dead:
         value = h.value_of(row)
@@ -65,6 +76,37 @@ def _outage(h: History, fault: Fault, members: tuple[str, ...], heal: int) -> Ou
     known = steady and (bool(down) or (kind == "cut" and grudge is not None))
     since = since if known else NEVER
     return Outage(since, until, fault.started, ended, down & set(members), cut, known, kind)
+
+
+def _certain(outage: Outage, timeline: Timeline, its: Fault) -> Iterator[Outage]:
+    """An outage of nodes as several, each of those that were certainly down from one row to
+    another."""
+    spans: dict[tuple[int, int], set[str]] = {}
+    for node in sorted(outage.down):
+        since, certain = outage.since, list[tuple[int, int]]()
+        for first, last in sorted(_restarts(timeline, its, node)):
+            if first < outage.until:
+                certain.append((since, first))
+                since = max(since, last)
+        certain = [span for span in (*certain, (since, outage.until)) if span[0] < span[1]]
+        for span in certain or [(NEVER, outage.until)]:
+            spans.setdefault(span, set()).add(node)
+    for (since, until), nodes in spans.items():
+        yield replace(outage, since=since, until=until, down=frozenset(nodes))
+
+
+def _restarts(timeline: Timeline, its: Fault, node: str) -> Iterator[tuple[int, int]]:
+    """From which row to which a node that a fault stops may be started anew by another one."""
+    for fault in timeline.faults:
+        if fault is its or fault.skipped:
+            continue
+        if fault.fields.get("back") and node in fault.names("leaves"):
+            yield fault.started, NEVER
+        may = its.family == "pause" and fault.family in RESTARTS
+        if may and (node in fault.nodes or not fault.nodes):
+            yield fault.started, NEVER if fault.begun is None else fault.begun
+            if fault.stopping is not None:
+                yield fault.stopping, NEVER if fault.stopped is None else fault.stopped
 
 
 def joined(timeline: Timeline) -> Iterator[str]:

@@ -35,7 +35,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.outages import Outage, joined, outages, reach
+from dynamesis.checkers.dynamo.outages import RESTARTS, Outage, joined, outages, reach
 from dynamesis.checkers.dynamo.quorum_claims import claims, contradiction, forgetful, needed
 from dynamesis.checkers.dynamo.request_needs import PATIENT, Needs, of_client
 from dynamesis.checkers.dynamo.ring import CheckedRing
@@ -58,8 +58,6 @@ UNSTEADY = {
     "storage": (*QUORUMS, "storage-write", "not-ready"),
     "few-hops": ("too-many-hops",),  # late, and views of health differ
 }
-#: families of faults after which a node starts anew, and is not ready for a while
-RESTARTS = ("kill", "wipe", "stop", "membership", "disk", "upgrade", "dead")
 #: families of faults that make storage fail: by themselves, or by ending a node as it stores
 DISKS = ("disk", "kill", "wipe", "stop", "membership", "upgrade", "dead")
 #: delays by so many stalls of the machine are the store's
@@ -85,7 +83,7 @@ def check_ledger(run: Run) -> CheckerResult:
     more = {"impossible-ack": rest} if rest else {}
     if len(down) > DESCRIBED:
         more["unavailable"] = len(down) - DESCRIBED
-    return judge([*found, *down[:DESCRIBED]], (), {"outages": len(judge_of.outages)}, more)
+    return judge([*found, *down[:DESCRIBED]], (), {"outages": judge_of.count}, more)
 
 
 def ledger_of(run: Run) -> LedgerJudge | None:
@@ -146,6 +144,7 @@ class LedgerJudge:
         self.unsteady = {code for why in self.reasons for code in UNSTEADY.get(why, ())}
         self.virtual = test.get("world") == "simulated"
         self.outages = outages(h, timeline, self.members)
+        self.count = len(timeline.faults) + len(timeline.found_dead)
         #: when they began and ended, each in order, and what is known of the nodes in reach: it is
         #: the same as long as none of them begins or ends
         self.sinces = sorted(o.since for o in self.outages)

@@ -59,7 +59,7 @@ class Turns:
                 inbound.hold_back()
             return
         if inbound.waiting:
-            inbound.hold_back()  # a tick may read a socket many times, and so may those until its turn
+            inbound.hold_back()  # a tick, and ticks before its turn, may read a socket many times
         else:
             inbound.asked_at = self._looked or self._loop.time()
             self._row.append(inbound)

@@ -30,6 +30,9 @@ class Trouble:
     last: int
     sure: int
     sure_until: int
+    #: from which row to which it begins, and ends
+    turns: list[tuple[int, int]]
+    names: set[str]
     stops: set[str]
     parts: set[frozenset[str]]
     understood: bool
@@ -63,7 +66,8 @@ class Ledger:
         complete = [i for i, op in starts[1:] if op.type == "info" and op.error is None]
         proven = [i for i, op in mine if op.f == "evidence" and op.value["bit"]]
         kind, value = starts[0][1].f.removeprefix("start-"), starts[0][1].value
-        stopped = set(value.get("nodes", ())) if kind in ("kill", "pause") else set()
+        named = set(value.get("nodes", ()))
+        stopped = named if kind in ("kill", "pause") else set()
         groups = value.get("grudge", []) if kind.startswith("cut") else []
         parted = {
             frozenset((a, b)) for one, other in permutations(groups, 2) for a in one for b in other
@@ -74,11 +78,24 @@ class Ledger:
             stops[-1] if len(stops) > 1 else FOREVER,
             min(complete + proven) if proven and understood else FOREVER,
             min([*stops[:1], *self.heals, FOREVER]),
+            [(starts[0][0], min([*complete, FOREVER]))]
+            + [(stop, min([*stops[1:], FOREVER])) for stop in stops[:1]],
+            named,
             stopped,
             parted,
             understood,
             kind.split(".")[0],
         )
+
+    def certain(self, t: Trouble, node: str) -> list[int]:
+        """Each row from which to the next one it is certain that a trouble stops a node. One that
+        is paused may run while another trouble, that could start it anew, begins or ends."""
+        turns: list[tuple[int, int]] = []
+        if t.family == "pause":
+            others = [o for o in self.troubles if o is not t and node in o.names]
+            turns = [turn for o in others if o.family in ("kill", "disk") for turn in o.turns]
+        rows = range(t.sure, min(t.sure_until, len(self.ops) + 1))
+        return [row for row in rows if not any(a <= row < b for a, b in turns)]
 
     def asked(self, i: int, name: str, low: int, most: int) -> int | None:
         """A number that an operation asks for itself, if it is one that there can be."""
@@ -121,7 +138,9 @@ class Ledger:
         """Nodes that can have answered the coordinator, while the whole operation lasted."""
         op, begin = self.ops[end], self.begin[end]
         lasting = [t for t in self.troubles if t.sure < begin and end < t.sure_until]
-        up = {n for n in self.test["nodes"] if not any(n in t.stops for t in lasting)}
+        whole = set(range(begin - 1, end + 1))
+        down = {n for t in lasting for n in t.stops if whole <= set(self.certain(t, n))}
+        up = set(self.test["nodes"]) - down
         parted = {pair for t in lasting for pair in t.parts}
         coordinator = (op.worth or {}).get("coordinator")
         asked = coordinator or op.node
@@ -195,6 +214,9 @@ class Ledger:
         if not near:
             return True
         sure = all(t.understood and t.sure < recent[0] and end < t.sure_until for t in near)
+        for certain in [self.certain(t, n) for t in near for n in t.stops] if sure else ():
+            sure &= bool(certain) and certain == list(range(certain[0], certain[-1] + 1))
+            sure = sure and certain[0] < recent[0] and end <= certain[-1]
         touched = {n for t in near for n in t.stops} | {n for t in near for p in t.parts for n in p}
         whole = set(self.test["nodes"]) - touched
         enough = len(whole & self.counted_nodes(end)) >= self.need(end)

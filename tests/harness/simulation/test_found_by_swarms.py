@@ -244,6 +244,24 @@ faults:
 """
 
 
+# n1 is to be paused while it is down. It serves from when it is given back until it is ready, and
+# is stopped only then.
+PAUSED_WHILE_DOWN = """
+test: {world: simulated, workload: register, seed: 13006813, nodes: 2, n: 2, time_limit: 0.3,
+  concurrency: 1}
+tweaks:
+  points: {batch-fails: 0.088, hints-fail: 0.19, meta-late: 0.604, gossip-held: 0.023,
+    reply-held: 0.032}
+operations:
+- {at: 0.1, client: 0, put: k0.6350, id: '3.1', value: 11, basis: null}
+- {at: 0.2, client: 0, get: k0}
+faults:
+- {start: 0.024, stop: 0.125, member: kill.hint-holder, target: hint-holder, key: k2.3137,
+  otherwise: n1}
+- {start: 0.083, stop: 0.204, member: pause.one, nodes: [n1]}
+"""
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -263,6 +281,7 @@ faults:
         DAMAGED_BEFORE_A_STOP,
         SLOW_ONE_BY_ONE,
         NEVER_LEFT,
+        PAUSED_WHILE_DOWN,
     ],
 )
 def test_a_sound_node_shows_no_anomaly(schedule: str) -> None:
