@@ -46,7 +46,7 @@ def outages(h: History, timeline: Timeline, members: tuple[str, ...]) -> list[Ou
     """The ledger as outages, and the nodes that were found dead: they stay down until the
     harness has healed the cluster."""
     heal = timeline.phases.get("heal", NEVER)
-    found = []
+    found = list[Outage]()
     for fault in timeline.faults:
         whole = _outage(h, fault, members, heal)
         found += _certain(whole, timeline, fault) if whole.down else [whole]

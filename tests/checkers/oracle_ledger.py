@@ -221,7 +221,8 @@ class Ledger:
         whole = set(self.test["nodes"]) - touched
         enough = len(whole & self.counted_nodes(end)) >= self.need(end)
         enough &= len(whole & self.asked_nodes(end)) >= self.least(end)["primaries"]
-        return sure and enough and self.ops[end].node in whole
+        # with a fault about, a node that would only hand the operation on is not judged
+        return sure and enough and self.ops[end].node in whole & self.counted_nodes(end)
 
     def kept_waiting(self, end: int) -> bool:
         """Whether half a second passed before it was refused; a write may be refused forever."""
