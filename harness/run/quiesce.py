@@ -6,7 +6,8 @@ still bring more. So the count of clean exchanges begins anew whenever a hint or
 transfer is seen, or a node does not answer: from the last such moment, every pair of
 replicas must finish two consecutive exchanges that found nothing to repair.
 What a node has changed and not stored is under way too: where that fails, a hint that was deleted
-is back.
+is back. And what all nodes hold is read at the end: a row that shows as damaged only then is
+lacking at its node, and the count begins anew.
 
 A node that makes its hash trees anew as the wait begins has to end that. Where it does so again and
 again, on schedule, the trees that it has serve meanwhile, and nothing is outstanding: what
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -106,7 +107,7 @@ class Watch:
         if reading := self._rebuilding(statuses):
             moving["rebuilding"] = reading
         if moving:
-            self._base, self.hopeless, self.idle = {}, {}, []
+            self.begin_anew()
             return moving
         rounds = {
             (node, peer): exchange
@@ -121,6 +122,10 @@ class Watch:
         self.hopeless = vain if all(vain.values()) else {}
         self.idle = [f"{a}-{b}" for a, b in late if not self._ended((a, b), rounds)]
         return {"exchanges": [f"{a}-{b}" for a, b in late]} if late else {}
+
+    def begin_anew(self) -> None:
+        """Count exchanges from the next look on."""
+        self._base, self.hopeless, self.idle = {}, {}, []
 
     def _rebuilding(self, statuses: Statuses) -> list[str]:
         """The nodes that have not ended what they read at their first look."""
@@ -206,7 +211,7 @@ def _reasons(statuses: Statuses) -> JsonObject:
         "hints_for": dict(sorted(targets.items())),
         "suspects": {node: ", ".join(peers) for node, peers in suspects.items() if peers},
         "versions": versions if unsettled else {},
-        "damaged": {node: status.damaged for node, status in known.items() if status.damaged},
+        "damaged": {node: rows for node, rows in _damaged(statuses).items() if rows},
     }
     return {what: counts for what, counts in found.items() if counts}
 
@@ -215,12 +220,24 @@ def _suspected(status: NodeStatus) -> list[str]:
     return [peer for peer, seen in status.peers.items() if seen.suspected]
 
 
-async def _unreadable(nodes: Sequence[str], dumps: ReplicaDumps, prompt: bool) -> JsonObject:
-    """Nodes that answer, and cannot read what they hold."""
-    answers = await node_answers(nodes, dumps.dump, prompt)
+async def _found_by_reading(
+    observed: Observed, dumps: ReplicaDumps, before: Statuses
+) -> JsonObject:
+    """Nodes that answer, and cannot read what they hold, or have found some of it damaged only
+    now that all of it was read: it is lacking there then. Or sound again: then it is there."""
+    nodes = observed.nodes
+    answers = await node_answers(nodes, dumps.dump, _prompt(observed))
     found = zip(nodes, answers, strict=True)
-    unreadable = [node for node, answer in found if isinstance(answer, ValueError)]
-    return {"unreadable": unreadable} if unreadable else {}
+    if unreadable := [node for node, answer in found if isinstance(answer, ValueError)]:
+        return {"unreadable": unreadable}
+    now, then = _damaged(await look(observed)), _damaged(before)
+    damaged = {node: rows for node, rows in now.items() if rows != then.get(node, rows)}
+    return {"damaged": damaged} if damaged else {}
+
+
+def _damaged(statuses: Statuses) -> dict[str, int]:
+    """By node, how many of its rows it has found damaged."""
+    return {node: status.damaged for node, status in statuses.items() if status is not None}
 
 
 def replica_pairs(ring: RingView) -> set[tuple[str, str]]:
@@ -346,9 +363,11 @@ async def until_quiet(
         if ring is not None and current is not None and _is_past(ring, statuses):
             ring = await current() or ring
             watch = Watch(replica_pairs(ring))
-        waiting = watch.waiting(statuses) or (
-            {} if dumps is None else await _unreadable(observed.nodes, dumps, _prompt(observed))
-        )
+        waiting = watch.waiting(statuses)
+        if not waiting and dumps is not None:
+            waiting = await _found_by_reading(observed, dumps, statuses)
+            if "damaged" in waiting:
+                watch.begin_anew()
         seconds = round(clock().monotonic() - began, 3)
         hopeless = watch.hopeless and (exchanges is None or seconds >= HOPELESS_AFTER)
         if not waiting or hopeless or headway.over(_left(waiting)):

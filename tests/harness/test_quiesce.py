@@ -6,6 +6,8 @@ import asyncio
 from itertools import islice
 from typing import Any
 
+import msgspec
+import pytest
 from dynamesis.harness.run.quiesce import (
     CLEAN,
     HOPELESS,
@@ -139,6 +141,26 @@ def test_a_node_that_cannot_report_what_it_holds_is_not_quiet() -> None:
     Torn.refusals = 1 << 30
     outcome = asyncio.run(until_quiet(*[Torn()] * 2, RING, deadline=0.05, interval=0.01))
     assert (outcome.quiet, outcome.waiting) == (False, {"unreadable": ["n2"]})
+
+
+@pytest.mark.parametrize("before", [0, 2], ids=["damaged", "sound again"])
+def test_what_shows_only_when_all_is_read_starts_the_count_anew(before: int) -> None:
+    class Rotten(FakeSystem):
+        read = 0
+
+        async def status(self, node: str) -> NodeStatus | None:
+            found = await super().status(node)
+            assert found is not None
+            damaged = before if not self.read else 1
+            return msgspec.structs.replace(found, damaged=damaged if node == "n2" else 0)
+
+        async def dump(self, node: str) -> list[DumpRow]:
+            self.read += node == "n2"
+            return await super().dump(node)
+
+    system = Rotten()
+    assert asyncio.run(until_quiet(system, system, RING, deadline=60, interval=0)).quiet
+    assert system.read == 2
 
 
 def test_where_there_are_no_exchanges_none_are_waited_for() -> None:
