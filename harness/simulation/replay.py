@@ -23,7 +23,12 @@ from dynamesis.harness.simulation.saved import SIMULATED, save_schedule, story
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written, load
 from dynamesis.harness.simulation.schedules.token import decode
-from dynamesis.harness.simulation.schedules.word_schedules import PREFIX, schedule_of, word_of
+from dynamesis.harness.simulation.schedules.word_schedules import (
+    is_word,
+    schedule_of,
+    token,
+    word_of,
+)
 from dynamesis.harness.usage.exits import UsageError, exit_code
 from dynamesis.harness.usage.values import results_folder, write_files
 
@@ -102,9 +107,10 @@ def find(source: str, beside: SwarmScope) -> Again:
     if path.is_dir():
         written, missing = approximation(path)
         return Again(written, tuple([f"not carried over: {each}" for each in missing]))
-    if source.startswith(PREFIX):
+    if is_word(source):
         _alone(replace(beside, bug=()))
-        return Again(Written(schedule_of(word_of(source), beside.bug), (), source))
+        word = word_of(source)
+        return Again(Written(schedule_of(word, beside.bug), (), token(word)))
     seed, wanted = decode(source, beside)
     return Again(Written(draw(seed, wanted), (), source))
 

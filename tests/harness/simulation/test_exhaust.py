@@ -60,6 +60,16 @@ def test_a_token_is_its_word() -> None:
         assert again.written.schedule == schedule_of(word)
     with pytest.raises(UsageError, match="letters such as"):
         word_of("word-p0x9")
+    assert find(" WORD-P0k1\n", SwarmScope()).written.token == "word-p0k1"
+
+
+@pytest.mark.parametrize(
+    ("word", "wrong"),
+    [("p0m0", "suffers nothing"), ("p0k1m1m1", "suffers nothing"), ("k1s1p0", "a fault already")],
+)
+def test_a_word_with_a_fault_that_cannot_strike_is_refused(word: str, wrong: str) -> None:
+    with pytest.raises(UsageError, match=wrong):
+        word_of(f"word-{word}")
 
 
 @pytest.mark.parametrize("flag", [["--seed", "3"], ["--workload", "cart"], ["--nemesis", "cut"]])
