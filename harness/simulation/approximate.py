@@ -1,7 +1,9 @@
-"""From the folder of a test on processes to a schedule that is near it.
+"""From the folder of an ordinary test to a schedule: of a simulated one to the same test, of one on
+processes to a schedule that is near it.
 
-The operations of the clients are carried over one by one, at their times, and the faults as they
-struck: targets that were found then are nodes now. What only a machine has is named and left out.
+A simulated test follows from its options and its faults. Of one on processes the operations of the
+clients are carried over one by one, at their times, and the faults as they struck: targets that
+were found then are nodes now. What only a machine has is named and left out.
 """
 
 from __future__ import annotations
@@ -17,24 +19,41 @@ from dynamesis.harness.check.evaluate import stored_test
 from dynamesis.harness.nemesis import Event
 from dynamesis.harness.nemesis.faults import FaultStart, FaultStop, action_from_value
 from dynamesis.harness.nemesis.schedule import NEMESIS, in_order
-from dynamesis.harness.results.results import HISTORY, Folder
+from dynamesis.harness.nemesis.schedule_file import load
+from dynamesis.harness.results.results import HISTORY, SCHEDULE, Folder
+from dynamesis.harness.results.yaml_document import YamlError
 from dynamesis.harness.simulation.schedules.explicit import operations_of
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.usage.exits import UsageError
-from dynamesis.harness.worlds.options import SIMULATED
+from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import DYNAMO, TestSpec
 
 #: Options that are about a machine, and have no meaning in virtual time.
 _MACHINE = ("tls", "port_base", "drivers", "storage", "clocks", "bin", "links")
 
 
+def of_folder(path: Path) -> tuple[Written, tuple[str, ...]]:
+    """The schedule of a test, simulated or not, and what could not be carried over. Raises
+    UsageError."""
+    test, spec = _stored(path)
+    if spec.world != SIMULATED or not (path / SCHEDULE).is_file():
+        return approximation(path)
+    spec = replace(spec, schedule=None, nemesis=None)
+    context = fault_context(plan_test(replace(spec, nemesis=("none",))))
+    try:
+        text = (path / SCHEDULE).read_text(encoding="utf-8")
+        faults = load(text, str(path / SCHEDULE), context)
+    except (YamlError, OSError, UnicodeDecodeError) as wrong:
+        raise UsageError(f"--replay: {wrong}") from wrong
+    missing = ("the interrupt by which it was ended",) if test.get("interrupted") else ()
+    return Written(SimulatedSchedule(spec, faults), tuple(_anomalies(path))), missing
+
+
 def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
-    """The schedule, and what could not be carried over. Raises UsageError."""
-    test = stored_test(Folder(path))
-    if "spec" not in test:
-        raise UsageError(f"--replay: {path}: no test.json with a spec; give the folder of a test")
-    spec = TestSpec.of(test["spec"])
+    """The schedule near a test on processes, and what could not be carried over. Raises
+    UsageError."""
+    _, spec = _stored(path)
     if spec.target.rpartition(":")[2] != DYNAMO:
         raise UsageError(f"--replay: {path} is of target {spec.target}; only {DYNAMO} is simulated")
     missing = [f"--{name}" for name in _MACHINE if getattr(spec, name) != _default(name)]
@@ -50,6 +69,14 @@ def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
     missing += lost
     missing.append("the order in which messages came on real sockets, and how long each took")
     return Written(schedule, tuple(_anomalies(path))), tuple(missing)
+
+
+def _stored(path: Path) -> tuple[JsonObject, TestSpec]:
+    """The content of test.json, and the options in it. Raises UsageError."""
+    test = stored_test(Folder(path))
+    if "spec" not in test:
+        raise UsageError(f"--replay: {path}: no test.json with a spec; give the folder of a test")
+    return test, TestSpec.of(test["spec"])
 
 
 def _default(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Plays one schedule again: of a token, of a failure's folder, or near a test on processes."""
+"""Plays one schedule again: of a token, of a simulated test, or near a test on processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dynamesis.harness.nemesis.faults import FaultStart
 from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.run.progress_view import Mode, console
-from dynamesis.harness.simulation.approximate import approximation
+from dynamesis.harness.simulation.approximate import of_folder
 from dynamesis.harness.simulation.minimal import Minimal
 from dynamesis.harness.simulation.play import outcome
 from dynamesis.harness.simulation.pytest_file import pytest_file
@@ -105,7 +105,7 @@ def find(source: str, beside: SwarmScope) -> Again:
     if path.is_file():
         return Again(_written(path))
     if path.is_dir():
-        written, missing = approximation(path)
+        written, missing = of_folder(path)
         return Again(written, tuple([f"not carried over: {each}" for each in missing]))
     if is_word(source):
         _alone(replace(beside, bug=()))

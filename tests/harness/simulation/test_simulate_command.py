@@ -102,6 +102,23 @@ def test_a_folder_is_replayed_byte_for_byte_with_its_story(found: Path, tmp_path
     assert "ReplicaPut" in story
 
 
+def test_the_folder_of_an_ordinary_test_is_replayed_byte_for_byte(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Clients that give up, are replaced and wait for their turn, and faults of every kind."""
+    tests, again = tmp_path / "tests", tmp_path / "again"
+    asked = ["--workload", "delete", "--nemesis", "storm", "--time-limit", "3s", "--seed", "9"]
+    run(["test", "--world", "simulated", *asked, "--store", str(tests), "--quiet"])
+    folder = (tests / "latest").resolve()
+    written = (folder / "history.jsonl").read_bytes()
+    capsys.readouterr()
+    for source in (folder, again / "latest"):
+        code = run(["simulate", "--store", str(again), "--plain", "--replay", str(source)])
+        assert code == run(["check", str(folder)])
+        assert (again / "latest" / "history.jsonl").read_bytes() == written
+        assert "not carried over" not in capsys.readouterr().out
+
+
 def test_a_token_is_replayed_alike_under_any_hash_seed(found: Path, tmp_path: Path) -> None:
     token = str(_failure(found)["token"])
     assert len(token) <= 60
