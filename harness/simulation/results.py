@@ -36,10 +36,10 @@ _LEAST, _LEAST_WRITES = 50, 20
 
 @dataclass(frozen=True)
 class FailedSchedule:
-    """A schedule that failed, shrunk. `token`: None where it came from the database; `folder`: None
-    where shrinking was stopped before its turn, which leaves it as it was, or where the store does
-    not take it (`unsaved`); `drawn`: how many operations it had, where they are not given one by
-    one."""
+    """A schedule that failed, shrunk. `token`: None where none names it, as of another version;
+    `folder`: None where shrinking was stopped before its turn, which leaves it as it was, or where
+    the store does not take it (`unsaved`); `drawn`: how many operations it had, where they are not
+    given one by one; `kept`: its file in the database, where it came from there."""
 
     seed: int
     token: str | None
@@ -47,6 +47,7 @@ class FailedSchedule:
     folder: Path | None
     drawn: int = 0
     unsaved: str = ""
+    kept: Path | None = None
 
     def to_dict(self) -> JsonObject:
         """As in the file."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation import page
-from dynamesis.harness.simulation.failures import FAILURES, Failures
+from dynamesis.harness.simulation.failures import FAILURES, Failures, KeptFailure
 from dynamesis.harness.simulation.minimal import Minimal, minimal
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.pytest_file import pytest_file
@@ -22,7 +22,7 @@ from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
-from dynamesis.harness.simulation.schedules.token import beside, encode
+from dynamesis.harness.simulation.schedules.token import beside, encode, is_current
 from dynamesis.harness.simulation.swarm import play_seed, spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.values import results_folder, write_files
@@ -51,23 +51,30 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Found:
-    """A schedule to be shrunk, with the anomaly that no earlier one shows. `written`: None where
-    it is drawn from the seed."""
+    """A schedule to be shrunk, with the anomaly that no earlier one shows. `kept`: None where it is
+    drawn from the seed."""
 
     seed: int
     token: str | None
     anomaly: str
     played: Played
-    written: Written | None
+    kept: KeptFailure | None
 
     def schedule(self, wanted: SwarmScope) -> SimulatedSchedule:
-        return draw(self.seed, wanted) if self.written is None else self.written.schedule
+        return draw(self.seed, wanted) if self.kept is None else self.kept.written.schedule
+
+    def failed(
+        self, small: Minimal, folder: Path | None, drawn: int = 0, unsaved: str = ""
+    ) -> FailedSchedule:
+        """As it is listed."""
+        kept = None if self.kept is None else self.kept.file
+        return FailedSchedule(self.seed, self.token, small, folder, drawn, unsaved, kept)
 
     def unshrunk(self, wanted: SwarmScope) -> FailedSchedule:
         """As it was drawn."""
         anomalies, played = tuple(self.played.anomalies), self.played
         whole = Minimal(self.schedule(wanted), self.anomaly, anomalies, runs=0, seconds=0.0)
-        return FailedSchedule(self.seed, self.token, whole, None, played.operations)
+        return self.failed(whole, None, played.operations)
 
 
 @dataclass
@@ -99,15 +106,15 @@ class _Run:
         seconds = self.asked.seconds
         return seconds is None or time.monotonic() - self.began < seconds
 
-    def add(self, seed: int, token: str | None, played: Played, written: Written | None) -> None:
-        """Count an outcome, and keep what fails in a new way. `written`: None where it is drawn
-        from the seed."""
+    def add(self, seed: int, token: str | None, played: Played, kept: KeptFailure | None) -> None:
+        """Count an outcome, and keep what fails in a new way. `kept`: None where it is drawn from
+        the seed."""
         self.tally.add(seed, played)
         self.tally.seconds = time.monotonic() - self.began
         new = [name for name in played.anomalies if name not in self.shown]
         if played.verdict is Verdict.INVALID and new:
             self.shown.update(played.anomalies)
-            self.found.append(_Found(seed, token, new[0], played, written))
+            self.found.append(_Found(seed, token, new[0], played, kept))
 
 
 def run_simulation(asked: Asked) -> int:
@@ -158,12 +165,18 @@ def _replay(run: _Run, kept: Failures, show: Callable[[], None], screen: Console
         schedule = each.written.schedule
         [played] = spread(play, iter((schedule,)), 1, lambda: True)
         seed = schedule.spec.seed or 0
-        run.add(seed, each.written.token, played, each.written)
+        run.add(seed, _current(each.written.token, run.asked.wanted), played, each)
         if played.verdict is Verdict.VALID:  # what is unknown now may fail again
             each.forget()
             named = ", ".join(each.written.anomalies)
             say(f"{each.file.stem} ({named}) does not fail any more")
         show()
+
+
+def _current(token: str | None, wanted: SwarmScope) -> str | None:
+    """The token that a failure was kept with, if it names a schedule in this version, and in a run
+    of this."""
+    return token if token is not None and is_current(token, wanted) else None
 
 
 def _swarm(run: _Run, show: Callable[[], None]) -> None:
@@ -190,12 +203,12 @@ def _shrunk(
         written = Written(small.schedule, small.anomalies, found.token)
         try:
             _, results = save_schedule(path, written)
-            kept.keep(written, results)
+            kept.keep(written, results, run.asked.wanted)
         except OSError as failure:
             why = run.tally.not_kept(failure)
-            yield FailedSchedule(found.seed, found.token, small, None, unsaved=why)
+            yield found.failed(small, None, unsaved=why)
         else:
-            yield FailedSchedule(found.seed, found.token, small, path)
+            yield found.failed(small, path)
         show(number + 1, len(work))
 
 

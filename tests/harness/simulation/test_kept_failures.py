@@ -1,0 +1,82 @@
+"""The database of failures: what a run has found is what the next such run plays first."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from dynamesis.harness.cli.app import run
+from dynamesis.harness.simulation.failures import Failures
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
+from dynamesis.harness.simulation.schedules.text import Written
+from dynamesis.harness.simulation.schedules.token import encode, is_current
+from dynamesis.harness.usage.exits import INVALID
+
+#: what many bugs show alike
+RESULTS = {
+    "valid": False,
+    "anomalies": {"lost-write": 1},
+    "checkers": {"final": {"valid": False, "anomalies": []}},
+}
+
+
+def found(folder: Failures, wanted: SwarmScope) -> Written:
+    """A failure that a run of this has found, and kept."""
+    written = Written(draw(1, wanted), ("lost-write",), encode(1, wanted))
+    folder.keep(written, RESULTS, wanted)
+    return written
+
+
+def played(folder: Failures, wanted: SwarmScope) -> list[str | None]:
+    """The tokens of what is played first in a run of this."""
+    refused: list[str] = []
+    tokens = [each.written.token for each in folder.matching(wanted, refused.append)]
+    assert not refused
+    return tokens
+
+
+def test_what_shows_the_same_as_another_bug_is_kept_for_its_own_runs(tmp_path: Path) -> None:
+    folder = Failures(tmp_path / "failures")
+    scopes = [
+        SwarmScope(bug=("self-merge",)),
+        SwarmScope(bug=("log-tail",)),
+        SwarmScope(),
+        SwarmScope(workloads=("register",), bug=("self-merge",)),
+    ]
+    tokens = [found(folder, wanted).token for wanted in scopes]
+    again = [found(folder, wanted).token for wanted in scopes]
+    assert again == tokens
+    alike = [tokens[0], tokens[3]]
+    assert [played(folder, wanted) for wanted in scopes[1:3]] == [[tokens[1]], [tokens[2]]]
+    assert tokens[3] in played(folder, scopes[3])
+    assert sorted(map(str, played(folder, scopes[0]))) == sorted(map(str, alike))
+    assert len([*(tmp_path / "failures").iterdir()]) == len(scopes), "none is kept twice"
+
+
+def test_a_failure_of_an_earlier_version_is_named_by_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its token would be refused."""
+    asked = ["simulate", "--store", str(tmp_path), "--bug", "self-merge", "--jobs", "1", "--plain"]
+    assert run([*asked, "--schedules", "2", "--seed", "1000", "--workload", "register"]) == INVALID
+    assert " --replay sim-" in capsys.readouterr().out
+    files = list((tmp_path / "simulations/failures").iterdir())
+    for file in files:
+        kept = file.read_text(encoding="utf-8")
+        file.write_text(re.sub(r"(?m)^token: sim-.*$", "token: sim-aaaaaaaaaa", kept), "utf-8")
+    assert run([*asked, "--schedules", str(len(files))]) == INVALID
+    lines = capsys.readouterr().out.splitlines()
+    again = [line for line in lines if line.startswith("  again ")]
+    folders = [line.split()[1] for line in lines if line.startswith("  folder  ")]
+    assert again
+    assert again == [f"  again   dynamesis simulate --replay {each}" for each in folders]
+
+
+def test_a_token_is_current_where_its_flags_are_those_of_the_run() -> None:
+    own = SwarmScope(nemeses=("cut", "/somewhere/faults.py:MINE"))
+    assert is_current(encode(1, own), own)
+    assert not is_current(encode(1, own), SwarmScope())
+    assert not is_current(encode(1, SwarmScope()), own)
+    assert is_current(encode(1, SwarmScope(("cart",), ("kill",), ("log-tail",))), SwarmScope())
+    assert not is_current("sim-aaaaaaaaaa", SwarmScope())
