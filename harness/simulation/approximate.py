@@ -39,6 +39,7 @@ def of_folder(path: Path) -> tuple[Written, tuple[str, ...]]:
     test, spec = _stored(path)
     if spec.world != SIMULATED or not (path / SCHEDULE).is_file():
         return approximation(path)
+    _whole(path)
     spec = replace(spec, schedule=None, nemesis=None)
     context = fault_context(plan_test(replace(spec, nemesis=("none",))))
     try:
@@ -59,11 +60,7 @@ def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
     missing = [f"--{name}" for name in _MACHINE if getattr(spec, name) != _default(name)]
     plain: dict[str, Any] = {name: _default(name) for name in _MACHINE}
     spec = replace(spec, world=SIMULATED, schedule=None, nemesis=None, **plain)
-    history = tuple(_events(path / HISTORY))
-    if not any(op.f == "phase" and op.value == "load" for op in history):
-        raise UsageError(
-            f"--replay: {path / HISTORY}: no load began in it; give the folder of a whole test"
-        )
+    history = _whole(path)
     faults, lost = _faults(history)
     schedule = SimulatedSchedule(spec, faults, {}, operations_of(history, spec.concurrency))
     missing += lost
@@ -81,6 +78,16 @@ def _stored(path: Path) -> tuple[JsonObject, TestSpec]:
 
 def _default(name: str) -> object:
     return TestSpec.flags()[name].default
+
+
+def _whole(path: Path) -> tuple[Op, ...]:
+    """The history in a folder. Raises UsageError where no load began in it."""
+    history = tuple(_events(path / HISTORY))
+    if not any(op.f == "phase" and op.value == "load" for op in history):
+        raise UsageError(
+            f"--replay: {path / HISTORY}: no load began in it; give the folder of a whole test"
+        )
+    return history
 
 
 def _events(path: Path) -> Iterator[Op]:
