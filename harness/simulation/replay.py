@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import yaml
 from dynamesis.harness.failures.failure import BESIDE
+from dynamesis.harness.failures.schedules import checked_beside
 from dynamesis.harness.nemesis.faults import FaultStart
 from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.results.documents import JsonObject
@@ -31,6 +33,7 @@ from dynamesis.harness.simulation.schedules.word_schedules import (
 )
 from dynamesis.harness.usage.exits import UsageError, exit_code
 from dynamesis.harness.usage.values import results_folder, write_files
+from dynamesis.harness.worlds.options import PROCESSES
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def find(source: str, beside: SwarmScope) -> Again:
     if path.exists():
         _alone(beside)
     if path.is_file():
-        return Again(_written(path))
+        return _file(path)
     if path.is_dir():
         written, missing = of_folder(path)
         return Again(written, tuple([f"not carried over: {each}" for each in missing]))
@@ -123,10 +126,18 @@ def _alone(beside: SwarmScope) -> None:
             raise UsageError(f"--{name}: what is replayed has its own; leave it out")
 
 
-def _written(path: Path) -> Written:
+def _file(path: Path) -> Again:
+    """The schedule in a file. A failure of processes has one near it, where that is known."""
     try:
-        return load(path.read_text(encoding="utf-8"), str(path), BESIDE)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         raise UsageError(
             f"--replay: {path} cannot be read ({failure}); name the folder of a failure"
         ) from failure
+    written = load(text, str(path), BESIDE)
+    if yaml.safe_load(text).get("world") != PROCESSES:
+        return Again(written)
+    near = checked_beside(text, str(path))
+    if near is None:
+        return Again(written, ("not carried over: what its clients did on processes",))
+    return Again(replace(written, schedule=near), ("what shows the same in simulation is played",))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.simulation.failures import Failures
+from dynamesis.harness.simulation.replay import find
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode, is_current
@@ -71,6 +72,24 @@ def test_a_failure_of_an_earlier_version_is_named_by_its_folder(
     folders = [line.split()[1] for line in lines if line.startswith("  folder  ")]
     assert again
     assert again == [f"  again   dynamesis simulate --replay {each}" for each in folders]
+
+
+def test_the_file_of_a_failure_of_processes_is_played_near_it_and_says_so(tmp_path: Path) -> None:
+    """By the schedule that shows the same in simulation, where the file has one."""
+    file = tmp_path / "lost-write-1.yaml"
+    head = "anomalies: [lost-write]\nworld: processes\ntest: {workload: register, seed: 3}\n"
+    file.write_text(f"{head}faults: []\n", encoding="utf-8")
+    alone = find(str(file), SwarmScope())
+    assert alone.written.schedule.operations is None
+    assert [*alone.lacking()] == ["not carried over: what its clients did on processes"]
+    near = "simulated:\n  test: {workload: set, seed: 4}\n  operations: []\n  faults: []\n"
+    file.write_text(f"{head}faults: []\n{near}", encoding="utf-8")
+    beside = find(str(file), SwarmScope())
+    assert (beside.written.schedule.spec.workload, beside.written.schedule.operations) == (
+        "set",
+        (),
+    )
+    assert [*beside.lacking()] == ["what shows the same in simulation is played"]
 
 
 def test_a_token_is_current_where_its_flags_are_those_of_the_run() -> None:
