@@ -30,7 +30,7 @@ from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import DYNAMO, TestSpec
 
 #: Options that are about a machine, and have no meaning in virtual time.
-_MACHINE = ("tls", "port_base", "drivers", "storage", "clocks", "bin", "links")
+_MACHINE = ("tls", "port_base", "drivers", "clocks", "bin", "links")
 
 
 def of_folder(path: Path) -> tuple[Written, tuple[str, ...]]:

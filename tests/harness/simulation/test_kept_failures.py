@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode, is_current
 from dynamesis.harness.usage.exits import INVALID
+from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: what many bugs show alike
 RESULTS = {
@@ -90,6 +92,18 @@ def test_the_file_of_a_failure_of_processes_is_played_near_it_and_says_so(tmp_pa
         (),
     )
     assert [*beside.lacking()] == ["what shows the same in simulation is played"]
+
+
+def test_what_nodes_persist_into_is_carried_over_from_processes(tmp_path: Path) -> None:
+    """A store in memory is simulated, and a kill costs it all."""
+    spec = TestSpec(workload="register", storage="memory", tls=Path("/etc/tls"), seed=1)
+    test = json.dumps({"name": "register", "spec": spec.to_dict()})
+    (tmp_path / "test.json").write_text(test, encoding="utf-8")
+    load = {"index": 0, "time": 0, "type": "info", "process": "harness", "f": "phase"}
+    (tmp_path / "history.jsonl").write_text(json.dumps({**load, "value": "load"}), "utf-8")
+    again = find(str(tmp_path), SwarmScope())
+    assert again.written.schedule.spec.storage == "memory"
+    assert [*again.lacking()][:1] == ["not carried over: --tls"]
 
 
 def test_a_token_is_current_where_its_flags_are_those_of_the_run() -> None:
