@@ -17,7 +17,7 @@ import msgspec
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.harness.check.evaluate import stored_test
 from dynamesis.harness.nemesis import Event
-from dynamesis.harness.nemesis.faults import FaultStart, FaultStop, action_from_value
+from dynamesis.harness.nemesis.faults import FaultStart, FaultStop, UpgradeFault, action_from_value
 from dynamesis.harness.nemesis.schedule import NEMESIS, in_order
 from dynamesis.harness.nemesis.schedule_file import load
 from dynamesis.harness.results.results import HISTORY, SCHEDULE, Folder
@@ -30,7 +30,7 @@ from dynamesis.harness.worlds.options import SIMULATED, fault_context, plan_test
 from dynamesis.harness.worlds.test_spec import DYNAMO, TestSpec
 
 #: Options that are about a machine, and have no meaning in virtual time.
-_MACHINE = ("tls", "port_base", "drivers", "clocks", "bin", "links")
+_MACHINE = ("tls", "port_base", "drivers", "clocks", "bin", "links", "target_version")
 
 
 def of_folder(path: Path) -> tuple[Written, tuple[str, ...]]:
@@ -57,7 +57,9 @@ def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
     _, spec = _stored(path)
     if spec.target.rpartition(":")[2] != DYNAMO:
         raise UsageError(f"--replay: {path} is of target {spec.target}; only {DYNAMO} is simulated")
-    missing = [f"--{name}" for name in _MACHINE if getattr(spec, name) != _default(name)]
+    missing = [
+        f"--{name.replace('_', '-')}" for name in _MACHINE if getattr(spec, name) != _default(name)
+    ]
     plain: dict[str, Any] = {name: _default(name) for name in _MACHINE}
     spec = replace(spec, world=SIMULATED, schedule=None, nemesis=None, **plain)
     history = _whole(path)
@@ -137,6 +139,10 @@ def _fault(op: Op, at: int, events: list[Event]) -> Event | str | None:
         return None
     if "skipped" in op.value:
         return f"{op.f}: {op.value['skipped']}"
+    if op.f == f"start-{UpgradeFault.family}":
+        return f"{op.f}: nodes in another version"
+    if op.f == f"stop-{UpgradeFault.family}":
+        return None
     try:
         action = action_from_value(op.f, op.value)
     except (KeyError, ValueError) as strange:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.simulation.failures import Failures
 from dynamesis.harness.simulation.replay import find
@@ -94,16 +95,25 @@ def test_the_file_of_a_failure_of_processes_is_played_near_it_and_says_so(tmp_pa
     assert [*beside.lacking()] == ["what shows the same in simulation is played"]
 
 
-def test_what_nodes_persist_into_is_carried_over_from_processes(tmp_path: Path) -> None:
-    """A store in memory is simulated, and a kill costs it all."""
-    spec = TestSpec(workload="register", storage="memory", tls=Path("/etc/tls"), seed=1)
+def test_what_has_no_likeness_in_simulation_is_named(tmp_path: Path) -> None:
+    """But a store in memory is simulated: a kill costs it all."""
+    spec = TestSpec(
+        workload="register", storage="memory", tls=Path("/etc/tls"), seed=1,
+        target_version="/srv/old",
+    )  # fmt: skip
     test = json.dumps({"name": "register", "spec": spec.to_dict()})
     (tmp_path / "test.json").write_text(test, encoding="utf-8")
-    load = {"index": 0, "time": 0, "type": "info", "process": "harness", "f": "phase"}
-    (tmp_path / "history.jsonl").write_text(json.dumps({**load, "value": "load"}), "utf-8")
+    load: JsonObject = {"type": "info", "process": "harness", "f": "phase", "value": "load"}
+    upgrade = {"fault": 1, "member": "upgrade.one", "nodes": ["n1"]}
+    roll: JsonObject = {"type": "info", "process": "nemesis", "value": upgrade}
+    each = (load, {**roll, "f": "start-upgrade"}, {**roll, "f": "stop-upgrade"})
+    events = [{"index": at, "time": 5 * at, **event} for at, event in enumerate(each)]
+    (tmp_path / "history.jsonl").write_text("\n".join(map(json.dumps, events)), "utf-8")
     again = find(str(tmp_path), SwarmScope())
     assert again.written.schedule.spec.storage == "memory"
-    assert [*again.lacking()][:1] == ["not carried over: --tls"]
+    assert again.written.schedule.options.faults == ()
+    *lost, _ = [each.removeprefix("not carried over: ") for each in again.lacking()]
+    assert lost == ["--tls", "--target-version", "start-upgrade: nodes in another version"]
 
 
 def test_a_token_is_current_where_its_flags_are_those_of_the_run() -> None:
