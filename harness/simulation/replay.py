@@ -92,7 +92,8 @@ def _write(
         small = Minimal(written.schedule, anomalies[0], anomalies, 1, seconds)
         failures.append(FailedSchedule(seed, written.token, small, folder, played.operations))
     text = json.dumps(tally.to_dict(failures), indent=2) + "\n"
-    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, pytest_file(failures)))
+    tests = pytest_file(failures, asked.pytest)
+    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, tests))
 
 
 def find(source: str, beside: SwarmScope) -> Again:

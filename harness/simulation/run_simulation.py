@@ -143,7 +143,8 @@ def run_simulation(asked: Asked) -> int:
     except OSError as failure:
         run.tally.not_kept(failure)
     _conclude(screen, run.tally, failures, asked)
-    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, pytest_file(failures)))
+    tests = pytest_file(failures, asked.pytest)
+    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, tests))
     if run.tally.broke is not None:
         raise run.tally.broke
     return run.tally.exit_code
