@@ -77,6 +77,8 @@ def _failure(failure: FailedSchedule, beside: Sequence[str]) -> Iterator[Line]:
 
 
 def _conclusion(tally: Tally) -> Iterator[Line]:
+    if seeds := tally.seeds:
+        yield "", f"seeds: {seeds[0]} to {seeds[-1]} (--seed {seeds[0]} --schedules {len(seeds)})"
     if tally.schedules:
         yield (
             "",

@@ -76,6 +76,8 @@ class Tally:
     effective: int = 0
     unknown: list[tuple[int, str]] = field(default_factory=list)
     seconds: float = 0.0
+    #: the seeds that were drawn from: what finds nothing shows no other
+    seeds: range = range(0)
     #: whether it was interrupted before all had been played
     stopped: bool = False
     #: what was under way then, a line each

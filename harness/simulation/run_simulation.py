@@ -188,6 +188,7 @@ def _swarm(run: _Run, show: Callable[[], None]) -> None:
     work = partial(play_seed, wanted=asked.wanted)
     for outcome in spread(work, seeds, asked.jobs, run.go_on):
         run.add(outcome.seed, encode(outcome.seed, asked.wanted), outcome.played, None)
+        run.tally.seeds = range(asked.seed, outcome.seed + 1)
         show()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -278,6 +279,18 @@ def test_what_was_not_shrunk_any_more_is_named(tmp_path: Path) -> None:
     assert "it was stopped before all had been played\n" not in shown
     again = f"  again   dynamesis simulate --replay {failure['token']}\n"
     assert again in shown
+
+
+def test_what_finds_nothing_names_its_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were drawn: nothing else would say which schedules were played."""
+    asked = ["simulate", "--store", str(tmp_path), "--jobs", "1", "--plain", "--schedules", "2"]
+    run(asked)
+    [line] = [each for each in capsys.readouterr().out.splitlines() if each.startswith("seeds: ")]
+    first, last = map(int, re.findall(r"\d+", line)[:2])
+    assert last == first + 1
+    assert line.endswith(f"(--seed {first} --schedules 2)")
 
 
 def test_a_file_where_failures_are_kept_is_named_before_anything_is_played(
