@@ -51,8 +51,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Found:
-    """A schedule to be shrunk, with the anomaly that no earlier one shows. `kept`: None where it is
-    drawn from the seed."""
+    """The first schedule that shows an anomaly. `kept`: None where it is drawn from the seed."""
 
     seed: int
     token: str | None
@@ -79,12 +78,11 @@ class _Found:
 
 @dataclass
 class _Run:
-    """One run. `found`: the schedules to be shrunk."""
+    """One run. `found`: by anomaly, what is to be shrunk for it."""
 
     asked: Asked
     tally: Tally = field(default_factory=Tally)
-    found: list[_Found] = field(default_factory=list)
-    shown: set[str] = field(default_factory=set)
+    found: dict[str, _Found] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -111,10 +109,22 @@ class _Run:
         the seed."""
         self.tally.add(seed, played)
         self.tally.seconds = time.monotonic() - self.began
-        new = [name for name in played.anomalies if name not in self.shown]
-        if played.verdict is Verdict.INVALID and new:
-            self.shown.update(played.anomalies)
-            self.found.append(_Found(seed, token, new[0], played, kept))
+        if played.verdict is Verdict.INVALID:
+            for name in played.anomalies:
+                self.found.setdefault(name, _Found(seed, token, name, played, kept))
+
+    @property
+    def batch(self) -> list[_Found]:
+        """Of what is to be shrunk, each schedule once: for one of its anomalies. A small schedule
+        mostly shows the others too, and only what it does not show is shrunk for."""
+        return list({id(each.played): each for each in reversed(self.found.values())}.values())[
+            ::-1
+        ]
+
+    def shrunk(self, found: _Found, small: Minimal) -> None:
+        """What this schedule shows, now that it is small, is not to be shrunk for any more."""
+        for name in (found.anomaly, *small.anomalies):
+            self.found.pop(name, None)
 
 
 def run_simulation(asked: Asked) -> int:
@@ -135,7 +145,7 @@ def run_simulation(asked: Asked) -> int:
                 failures.append(each)
         run.tally.stopped = stopped  # what was not shrunk has been played
     # those that a second ctrl-C left as they were are named all the same
-    failures += [each.unshrunk(asked.wanted) for each in run.found[len(failures) :]]
+    failures += [each.unshrunk(asked.wanted) for each in run.batch]
     results = run.tally.to_dict(failures)
     text = json.dumps(results, indent=2) + "\n"
     try:
@@ -197,21 +207,28 @@ def _shrunk(
 ) -> Iterator[FailedSchedule]:
     """Each of the failures, shrunk, in a folder of its own, and kept for the next run. `show` gets
     how many are done, and of how many."""
-    work = [(each.schedule(run.asked.wanted), each.anomaly) for each in run.found]
-    jobs = min(run.asked.jobs, max(1, len(work)))
-    show(0, len(work))
-    for number, small in enumerate(spread(_minimal, iter(work), jobs, lambda: True)):
-        found, path = run.found[number], folder / f"{number + 1}-{run.found[number].anomaly}"
-        written = Written(small.schedule, small.anomalies, found.token)
-        try:
-            _, results = save_schedule(path, written)
-            kept.keep(written, results, run.asked.wanted)
-        except OSError as failure:
-            why = run.tally.not_kept(failure)
-            yield found.failed(small, None, unsaved=why)
-        else:
-            yield found.failed(small, path)
-        show(number + 1, len(work))
+    done = 0
+    while batch := run.batch:
+        work = [(each.schedule(run.asked.wanted), each.anomaly) for each in batch]
+        jobs = min(run.asked.jobs, len(work))
+        of = done + len(work)
+        show(done, of)
+        smallest = spread(_minimal, iter(work), jobs, lambda: True)
+        for found, small in zip(batch, smallest, strict=True):
+            done += 1
+            yield _saved(run, found, small, folder / f"{done}-{found.anomaly}", kept)
+            run.shrunk(found, small)  # an interrupt before that has it named as it was drawn
+            show(done, of)
+
+
+def _saved(run: _Run, found: _Found, small: Minimal, path: Path, kept: Failures) -> FailedSchedule:
+    written = Written(small.schedule, small.anomalies, found.token)
+    try:
+        _, results = save_schedule(path, written)
+        kept.keep(written, results, run.asked.wanted)
+    except OSError as failure:
+        return found.failed(small, None, unsaved=run.tally.not_kept(failure))
+    return found.failed(small, path)
 
 
 def _minimal(task: tuple[SimulatedSchedule, str]) -> Minimal:

@@ -281,6 +281,22 @@ def test_what_was_not_shrunk_any_more_is_named(tmp_path: Path) -> None:
     assert again in shown
 
 
+def test_a_second_bug_is_not_hidden_by_the_first(tmp_path: Path) -> None:
+    """The first schedule that fails shows both, and shrinks to one of them; a later one shows the
+    second alone."""
+    file = tmp_path / "found.json"
+    bugs = ("--bug", f"{BUG},aae-last-segment")
+    assert _simulate(
+        tmp_path / "store", "--schedules", "2", "--seed", "2", *bugs, "--json", str(file)
+    ) == INVALID  # fmt: skip
+    failures = json.loads(file.read_text(encoding="utf-8"))["failures"]
+    assert [each["seed"] for each in failures] == [2, 2]
+    assert "lost-write" in failures[0]["anomalies"]
+    assert "divergence" not in failures[0]["anomalies"]
+    assert "divergence" in failures[1]["anomalies"]
+    assert len(list((tmp_path / "store/simulations/failures").iterdir())) == 2
+
+
 def test_what_finds_nothing_names_its_seeds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
