@@ -14,7 +14,7 @@ from dynamesis.harness.simulation.replay import find
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode, is_current
-from dynamesis.harness.usage.exits import INVALID
+from dynamesis.harness.usage.exits import INVALID, UNKNOWN
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: what many bugs show alike
@@ -93,6 +93,34 @@ def test_the_file_of_a_failure_of_processes_is_played_near_it_and_says_so(tmp_pa
         (),
     )
     assert [*beside.lacking()] == ["what shows the same in simulation is played"]
+
+
+#: a failure of one operation, which those that the workload draws do not show
+SMALL = """
+test: {world: simulated, workload: register, seed: 2, bug: [self-merge, aae-last-segment], nodes: 3,
+       time_limit: 0.2, concurrency: 1}
+operations:
+- {at: 0.06, client: 0, put: k5, id: '2.8', value: 63, basis: null}
+faults:
+- {start: 0.041, stop: 0.087, member: cut.flapping, kind: reset, grudge: [[n2], [n1, n3]]}
+"""
+
+
+def test_a_failure_that_shrink_cannot_show_again_is_played_by_simulate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each run of a simulated test is the same one: another try is for nothing."""
+    (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
+    again = ["simulate", "--store", str(tmp_path), "--quiet", "--replay"]
+    assert run([*again, str(tmp_path / "small.yaml")]) == INVALID
+    folder = (tmp_path / "latest").resolve()
+    capsys.readouterr()
+    assert run(["shrink", str(folder)]) == UNKNOWN
+    *_, line = capsys.readouterr().out.splitlines()
+    assert line == (
+        f"it did not fail again in 1 run; as it was: dynamesis simulate --replay {folder}"
+    )
+    assert run([*again, str(folder)]) == INVALID
 
 
 def test_what_has_no_likeness_in_simulation_is_named(tmp_path: Path) -> None:
