@@ -66,8 +66,9 @@ def hunt(specimen: Specimen, first: int, seconds: float, player: Player = play_s
                 named = tuple(outcome.played.anomalies)
                 tried = seed - first + 1
                 return Catch(
-                    specimen.name, seed, tried, spent, named, tuple(alarms), tuple(unclear)
-                )
+                    specimen.name, seed, tried, spent, named, tuple(alarms), tuple(unclear),
+                    drawn=outcome.played.operations,
+                )  # fmt: skip
             (alarms if pair.played.verdict is Verdict.INVALID else unclear).append(seed)
         seed += 1
     return Catch(specimen.name, None, seed - first, spent, (), tuple(alarms), tuple(unclear))
@@ -132,9 +133,9 @@ def run_simulated_zoo(
     try:
         for catch in _catches(specimens, seed, jobs):
             catches.append(catch)
+            results = save()  # before its folder, which takes a while, and may be interrupted
             if catch.small is not None:
                 save_schedule(folder / catch.name, catch.small)
-            results = save()
             if mode is not Mode.QUIET:
                 passed = time.monotonic() - began
                 screen.print(f"{line(catch)}  ({_how_far(len(catches), len(specimens), passed)})")

@@ -29,6 +29,8 @@ class Catch:
     unclear: seeds of those whose pair was unknown
     small: the schedule, shrunk
     shrinking: s of one core that this took
+    drawn: how many operations the schedule had, which is what the small one has where only those
+        that the workload draws show the bug
     """
 
     name: str
@@ -40,6 +42,15 @@ class Catch:
     unclear: tuple[int, ...] = ()
     small: Written | None = None
     shrinking: float = 0.0
+    drawn: int = 0
+
+    @property
+    def operations(self) -> int | None:
+        """Of the small schedule."""
+        if self.small is None:
+            return None
+        given = self.small.schedule.operations
+        return self.drawn if given is None else len(given)
 
 
 def collected(specimens: Iterable[Specimen], catches: Iterable[Catch], **about: Any) -> JsonObject:
@@ -82,7 +93,7 @@ def _bug(specimen: Specimen, catch: Catch) -> JsonObject:
         "seed": catch.seed,
         "token": None if catch.small is None else catch.small.token,
         "shown": [] if catch.small is None else list(catch.small.anomalies),
-        "operations": None if schedule is None else len(schedule.operations or ()),
+        "operations": catch.operations,
         "faults": None if schedule is None else schedule.fault_count,
         "nodes": None if schedule is None else schedule.spec.nodes,
         "shrinking": round(catch.shrinking, 2),
@@ -104,7 +115,7 @@ def line(catch: Catch) -> str:
     schedule = catch.small.schedule
     return (
         f"caught  {catch.seconds:6.1f} s  {catch.name}: {', '.join(catch.anomalies)}, in schedule "
-        f"{catch.tried}; {counted(len(schedule.operations or ()), 'operation')}, "
+        f"{catch.tried}; {counted(catch.operations or 0, 'operation')}, "
         f"{counted(schedule.fault_count, 'fault')}"
     )
 
