@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.simulation.failures import Failures
@@ -14,7 +16,7 @@ from dynamesis.harness.simulation.replay import find
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.schedules.token import encode, is_current
-from dynamesis.harness.usage.exits import INVALID, UNKNOWN
+from dynamesis.harness.usage.exits import INVALID, UNKNOWN, USAGE
 from dynamesis.harness.worlds.test_spec import TestSpec
 
 #: what many bugs show alike
@@ -121,6 +123,28 @@ def test_a_failure_that_shrink_cannot_show_again_is_played_by_simulate(
         f"it did not fail again in 1 run; as it was: dynamesis simulate --replay {folder}"
     )
     assert run([*again, str(folder)]) == INVALID
+
+
+def test_the_faults_come_with_the_test_on_processes_that_they_are_of(
+    tmp_path: Path,
+) -> None:
+    """Of a cluster of seven nodes not all faults can be done in one of five."""
+    kill = "faults: [{start: 0.1, stop: 0.3, member: kill.one, nodes: [n7]}]\n"
+    text = f"test: {{workload: set, nodes: 7, seed: 3, time_limit: 0.5, concurrency: 2}}\n{kill}"
+    (tmp_path / "seven.yaml").write_text(text, encoding="utf-8")
+    again = ["simulate", "--store", str(tmp_path), "--quiet", "--replay"]
+    run([*again, str(tmp_path / "seven.yaml")])
+    file = (tmp_path / "latest").resolve() / "schedule.yaml"
+    _, _, command = file.read_text(encoding="utf-8").splitlines()[0].partition("processes: ")
+    assert "--world" not in command
+    program, *arguments = shlex.split(command)
+    there = tmp_path / "there"  # in virtual time too, where it takes no ports
+    assert run([*arguments, "--world=simulated", f"--store={there}", "--quiet"]) != USAGE
+    test = json.loads((there / "latest" / "test.json").read_text(encoding="utf-8"))
+    assert (program, test["workload"], len(test["nodes"])) == ("dynamesis", "set", 7)
+    assert yaml.safe_load((there / "latest" / "schedule.yaml").read_text("utf-8")) == (
+        yaml.safe_load(kill)
+    )
 
 
 def test_what_has_no_likeness_in_simulation_is_named(tmp_path: Path) -> None:
