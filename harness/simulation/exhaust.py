@@ -118,7 +118,7 @@ def exhaust(
     found.words = len(every)
     found.sampled = len(chosen) if len(chosen) < len(every) else None
     began = time.monotonic()
-    for word, played in spread(work, iter(chosen), jobs, go_on):
+    for word, played in spread(work, iter(chosen), jobs, go_on, gaps=True):
         found.add(word, played)
         found.tally.seconds = time.monotonic() - began
         show()

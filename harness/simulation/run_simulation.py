@@ -196,7 +196,7 @@ def _swarm(run: _Run, show: Callable[[], None]) -> None:
     if run.left is not None:
         seeds = itertools.islice(seeds, run.left)
     work = partial(play_seed, wanted=asked.wanted)
-    for outcome in spread(work, seeds, asked.jobs, run.go_on):
+    for outcome in spread(work, seeds, asked.jobs, run.go_on, gaps=True):
         run.add(outcome.seed, encode(outcome.seed, asked.wanted), outcome.played, None)
         run.tally.seeds = range(asked.seed, outcome.seed + 1)
         show()

@@ -173,4 +173,4 @@ def _how_far(done: int, of: int, seconds: float) -> str:
 
 def _catches(specimens: Sequence[Specimen], seed: int, jobs: int) -> Iterator[Catch]:
     work = partial(_work, first=seed, seconds=SIMULATED)
-    return spread(work, iter(specimens), min(jobs, len(specimens)), lambda: True)
+    return spread(work, iter(specimens), min(jobs, len(specimens)), lambda: True, gaps=True)

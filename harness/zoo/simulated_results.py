@@ -58,8 +58,9 @@ def collected(specimens: Iterable[Specimen], catches: Iterable[Catch], **about: 
     caught; `false_alarms`: seeds of schedules that were invalid without a bug; `left`: the bugs
     that were not hunted yet, after the others, and `interrupted` where there are any."""
     listed, every = list(catches), list(specimens)
-    hunted, left = every[: len(listed)], [each.name for each in every[len(listed) :]]
-    bugs = [_bug(*each) for each in zip(hunted, listed, strict=True)]
+    made = {catch.name: catch for catch in listed}
+    left = [each.name for each in every if each.name not in made]
+    bugs = [_bug(each, made[each.name]) for each in every if each.name in made]
     caught = [bug for bug in bugs if bug["caught"]]
     alarms = sorted({seed for catch in listed for seed in catch.alarms})
     return {

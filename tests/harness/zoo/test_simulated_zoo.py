@@ -129,14 +129,14 @@ def test_what_was_hunted_before_an_interrupt_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def catches(specimens: Sequence[Specimen], seed: int, jobs: int) -> Iterator[Catch]:
-        yield Catch("otter", 5, 5, 1.25, ("lost-write",))
+        yield Catch("otter", 5, 5, 1.25, ("lost-write",))  # it has overtaken the other
         assert json.loads(also.read_text(encoding="utf-8"))["left"] == ["newt"]
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(simulated, "_catches", catches)
     also = tmp_path / "also.json"
     code = run_simulated_zoo(
-        (OTTER, NEWT), 1, 1, tmp_path / "store", also, None, ("zoo", "--simulate"), Mode.PLAIN
+        (NEWT, OTTER), 1, 1, tmp_path / "store", also, None, ("zoo", "--simulate"), Mode.PLAIN
     )
     assert code == 3
     found = json.loads(also.read_text(encoding="utf-8"))
