@@ -61,7 +61,7 @@ def test_a_sample_is_spread_over_all() -> None:
     assert (found.sampled, found.tally.schedules) == (3, 3)
 
 
-def test_what_ends_before_all_are_played_says_how_many_were() -> None:
+def test_what_ends_before_all_are_played_has_how_many_were() -> None:
     left = iter([True, True, False])
     found = exhaust(Bounds(1, 1), play_word, go_on=lambda: next(left))
     assert (found.sampled, found.tally.schedules) == (2, 2)

@@ -79,7 +79,7 @@ def test_a_failure_of_an_earlier_version_is_named_by_its_folder(
     assert again == [f"  again   dynamesis simulate --replay {each}" for each in folders]
 
 
-def test_the_file_of_a_failure_of_processes_is_played_near_it_and_says_so(tmp_path: Path) -> None:
+def test_the_file_of_a_failure_of_processes_names_what_is_played_for_it(tmp_path: Path) -> None:
     """By the schedule that shows the same in simulation, where the file has one."""
     file = tmp_path / "lost-write-1.yaml"
     head = "anomalies: [lost-write]\nworld: processes\ntest: {workload: register, seed: 3}\n"
