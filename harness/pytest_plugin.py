@@ -51,7 +51,8 @@ def dynamesis(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     for the verdict, as JUnit XML. Fails the test where there is no verdict: wrong usage, an
     environment that failed, a test that had to be killed."""
     kept = request.config.getoption("--dynamesis-store")
-    base = Path(kept) / _named(request.node.nodeid) if kept else tmp_path
+    began = request.config.invocation_params.dir  # a test may go elsewhere
+    base = began / kept / _named(request.node.nodeid) if kept else tmp_path
 
     def run(
         workload: str,
