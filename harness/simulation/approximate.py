@@ -45,8 +45,12 @@ def of_folder(path: Path) -> tuple[Written, tuple[str, ...]]:
     try:
         text = (path / SCHEDULE).read_text(encoding="utf-8")
         faults = load(text, str(path / SCHEDULE), context)
-    except (YamlError, OSError, UnicodeDecodeError) as wrong:
+    except YamlError as wrong:
         raise UsageError(f"--replay: {wrong}") from wrong
+    except (OSError, UnicodeDecodeError) as failure:
+        raise UsageError(
+            f"--replay: {path / SCHEDULE} cannot be read ({failure}); give the folder of a test"
+        ) from failure
     missing = ("the interrupt by which it was ended",) if test.get("interrupted") else ()
     return Written(SimulatedSchedule(spec, faults), tuple(_anomalies(path))), missing
 
@@ -73,7 +77,7 @@ def approximation(path: Path) -> tuple[Written, tuple[str, ...]]:
 def _stored(path: Path) -> tuple[JsonObject, TestSpec]:
     """The content of test.json, and the options in it. Raises UsageError."""
     test = stored_test(Folder(path))
-    if "spec" not in test:
+    if not isinstance(test.get("spec"), dict):
         raise UsageError(f"--replay: {path}: no test.json with a spec; give the folder of a test")
     return test, TestSpec.of(test["spec"])
 

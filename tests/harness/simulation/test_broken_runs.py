@@ -263,6 +263,29 @@ def test_a_folder_without_a_load_is_refused(
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "wrong"),
+    [
+        ("test.json", b'{"spec": []}', "no test.json with a spec"),
+        ("test.json", b'{"spec": {"world": 5}}', "--world: 5 is not a name"),
+        ("schedule.yaml", b"\xff", "schedule.yaml cannot be read"),
+        ("schedule.yaml", b"faults: 5", "schedule.yaml, line 1: faults: should be a list"),
+    ],
+)
+def test_a_damaged_folder_of_a_simulated_test_is_refused_by_its_file(
+    file: str, content: bytes, wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = {"world": "simulated", "workload": "register", "seed": 1}
+    (tmp_path / "test.json").write_text(json.dumps({"name": "x", "spec": spec}), "utf-8")
+    (tmp_path / "schedule.yaml").write_text("faults: []\n", "utf-8")
+    load = {"index": 0, "time": 0, "type": "info", "process": "harness", "f": "phase"}
+    (tmp_path / "history.jsonl").write_text(json.dumps({**load, "value": "load"}), "utf-8")
+    (tmp_path / file).write_bytes(content)
+    assert run(["simulate", "--replay", str(tmp_path), "--store", str(tmp_path / "s")]) == USAGE
+    [line] = capsys.readouterr().err.splitlines()
+    assert wrong in line
+
+
 def test_seeds_are_not_for_a_zoo_of_swarms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
