@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _PATIENCE = 600.0
 #: wrong usage, and an environment that failed: no verdict, whatever the test asserts
 _NO_VERDICT = (2, 4)
+#: characters of a folder's name; a file system takes 255 bytes
+_LONGEST = 200
 
 Run = Callable[..., "TestResult"]
 
@@ -44,12 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def dynamesis(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Run a test: `dynamesis(workload, nemesis, **options)`, where each option is a field of
     TestSpec, written as in Python or as on the command line (`time_limit="10s"`). `patience`
-    is how many seconds it may take in all; `junit` is a second file for the verdict, as JUnit
-    XML. Fails the test where there is no verdict: wrong usage, an environment that failed, a
-    test that had to be killed."""
+    is how many seconds it may take in all, where it runs on processes; `junit` is a second file
+    for the verdict, as JUnit XML. Fails the test where there is no verdict: wrong usage, an
+    environment that failed, a test that had to be killed."""
     kept = request.config.getoption("--dynamesis-store")
-    base = Path(kept) / re.sub(r"[^\w.-]+", "-", request.node.nodeid) if kept else tmp_path
-    numbers = count()
+    began = request.config.invocation_params.dir  # a test may go elsewhere
+    base = began / kept / _named(request.node.nodeid) if kept else tmp_path
 
     def run(
         workload: str,
@@ -62,8 +65,7 @@ def dynamesis(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         from dynamesis.harness.usage.exits import UsageError
         from dynamesis.harness.worlds.test_spec import TestSpec
 
-        store = base / f"dynamesis-{next(numbers)}"
-        store.mkdir(parents=True)
+        store = _unused(base)
         try:
             spec = TestSpec.of({"workload": workload, "nemesis": nemesis, **flags})
         except UsageError as wrong:
@@ -73,6 +75,21 @@ def dynamesis(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         return _run(spec, store, patience, junit)
 
     return run
+
+
+def _named(node: str) -> str:
+    """A folder's name for a test; what is different about two tests is mostly at the end."""
+    return re.sub(r"[^\w.-]+", "-", node, flags=re.ASCII)[-_LONGEST:]
+
+
+def _unused(base: Path) -> Path:
+    """A new folder for a test: the first that neither this session has made, nor an earlier one
+    with the same --dynamesis-store."""
+    for number in count():
+        with suppress(FileExistsError):
+            (folder := base / f"dynamesis-{number}").mkdir(parents=True)
+            break
+    return folder
 
 
 def _simulate(spec: TestSpec, store: Path, junit: Path | None) -> TestResult:

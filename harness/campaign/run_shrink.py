@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.results.logs import logging_to
 from dynamesis.harness.results.results import RESULTS, SCHEDULE, TEST, DamagedFolder, Folder
 from dynamesis.harness.usage.exits import INVALID, UNKNOWN, VALID, UsageError
+from dynamesis.harness.worlds.options import SIMULATED
 from dynamesis.harness.worlds.test_spec import TestSpec, command
 
 SHRUNK, RUNS = "shrunk.yaml", "shrink"
@@ -74,6 +76,8 @@ def run_shrink(folder: Path, tries: int, most: int) -> int:
     """Writes shrunk.yaml into the folder. 0 when the test failed again, else 3."""
     test, faults, anomalies = _stored(Folder(folder))
     spec = _spec(Folder(folder), test)
+    if spec.world == SIMULATED:
+        tries = 1  # each is the same
     runs = _unused(folder / RUNS)
     with logging_to(runs / "shrink.log", workers=True), worker_pool(1) as pool:
         patience = 2 * float(test["time_limit"]) + 180
@@ -82,7 +86,10 @@ def run_shrink(folder: Path, tries: int, most: int) -> int:
             if attempts.fails(faults):
                 shrink(faults, attempts.fails)
     if attempts.best is None:
-        print(f"it did not fail again in {counted(attempts.runs, 'run')}; --tries gives it more")
+        how = "--tries gives it more"
+        if spec.world == SIMULATED:
+            how = f"as it was: {shlex.join(['dynamesis', 'simulate', '--replay', str(folder)])}"
+        print(f"it did not fail again in {counted(attempts.runs, 'run')}; {how}")
         return UNKNOWN
     file = folder / SHRUNK
     file.write_text(_HEAD + _dump(attempts.best), encoding="utf-8")

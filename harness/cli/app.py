@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.metadata import version as installed
 from itertools import pairwise
 from typing import Annotated
+from unicodedata import category
 
 import typer
 from dynamesis.harness.cli.command import GroupedCommand
@@ -89,9 +90,22 @@ def run(arguments: Sequence[str]) -> int:
     return outcome(program, lambda: _run_command(arguments))
 
 
+def _check_store(arguments: Sequence[str]) -> None:
+    """Raises UsageError for a folder that cannot be named in the files of its tests, in text and in
+    one line."""
+    given = [each.removeprefix("--store=") for each in arguments if each.startswith("--store=")]
+    for store in (*given, *(value for flag, value in pairwise(arguments) if flag == "--store")):
+        if not store:
+            raise UsageError("--store: is empty; name a folder")
+        if any(category(character) in ("Cc", "Cs") for character in store):
+            raise UsageError(
+                f"--store: {store!a} has control characters, or bytes that are not UTF-8; name "
+                "another folder"
+            )
+
+
 def _run_command(arguments: Sequence[str]) -> int:
-    if "--store=" in arguments or ("--store", "") in pairwise(arguments):
-        raise UsageError("--store: is empty; name a folder")
+    _check_store(arguments)
     app = command_line(arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS)
     try:
         ended = typer.main.get_command(app).main(

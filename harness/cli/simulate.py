@@ -11,7 +11,7 @@ from typer import Option
 Replay = Annotated[
     str | None,
     Option(
-        help="Play one schedule again, with its story: a token, or the folder of a test.",
+        help="Play one schedule again, with its story: a token, or the folder or file of a test.",
         metavar="TOKEN|DIR",
     ),
 ]
@@ -43,13 +43,17 @@ def run(
         str | None, Option(help="Only these faults, several by comma; or FILE.py:NAME.")
     ] = None,
     bug: Annotated[
-        list[str] | None, Option(help="Plant a bug, NAME or FILE.py:NAME, in every node.")
+        list[str] | None,
+        Option(
+            help="Plant a bug, NAME or FILE.py:NAME, in every node; several by comma, or repeated."
+        ),
     ] = None,
     replay: Replay = None,
     exhaust: Exhaust = False,
     json: Annotated[Path | None, Option(help="Write the results here too, as JSON.")] = None,
     pytest: Annotated[
-        Path | None, Option(help="Write a regression test of each failure here.")
+        Path | None,
+        Option(help="Write a regression test of each failure here, beside those that are there."),
     ] = None,
     store: Store = STORE,
     quiet: Quiet = False,

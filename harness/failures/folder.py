@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,21 +45,26 @@ class FailureFolder:
         """The file of the failure of this name."""
         return self.path / f"{name}{SUFFIX}"
 
-    def strike(self, found: Failure, shown: Fingerprint) -> tuple[Failure, bool]:
+    def strike(
+        self, found: Failure, shown: Fingerprint, alike: Callable[[Failure], bool] = lambda _: True
+    ) -> tuple[Failure, bool]:
         """Notes that a failure was met: one that is known has struck once more, another is added.
-        Returns it as it is kept, and whether it is new."""
+        Returns it as it is kept, and whether it is new. `alike`: which failures may be this one."""
         with self._locked():
-            known = self.known(shown)
+            known = self.known(shown, alike)
             kept = found if known is None else replace(known, struck=known.struck + 1)
             if known is None and self.file(kept.name).exists():  # its hash is that of another
                 kept = replace(kept, name=self._unused(kept.name))
             self._write(kept)
         return kept, known is None
 
-    def known(self, shown: Fingerprint) -> Failure | None:
+    def known(
+        self, shown: Fingerprint, alike: Callable[[Failure], bool] = lambda _: True
+    ) -> Failure | None:
         """The failure that this is, if it is a known one: best the one of its name. A file that
         cannot be read is passed over: it must not cost the failure that has just been found."""
-        same = [each for each in self._readable() if shown.known_by(each.symptoms)]
+        readable = self._readable()
+        same = [each for each in readable if shown.known_by(each.symptoms) and alike(each)]
         return min(same, key=lambda each: (each.name != shown.name, each.name), default=None)
 
     def _readable(self) -> Iterator[Failure]:

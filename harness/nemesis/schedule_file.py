@@ -60,7 +60,7 @@ def dump(events: Iterable[Event]) -> str:
 
 def load(text: str, name: str, context: FaultContext) -> tuple[Event, ...]:
     """The schedule in `text`, for this context. `name` is the file's, for
-    messages. Raises BadYaml."""
+    messages. Raises YamlError."""
     place = document(text, name, "a list of faults under the key 'faults'")
     fields = place.mapping({"faults"})
     if "faults" not in fields:

@@ -12,6 +12,7 @@ from dynamesis.cluster.plugins.objects import absolute, is_file_name
 from dynamesis.cluster.zoo import BUGS, plant
 from dynamesis.harness.nemesis.catalogue import PACKAGES
 from dynamesis.harness.run.progress_view import Mode
+from dynamesis.harness.simulation.pytest_file import pytest_file
 from dynamesis.harness.simulation.run_simulation import Asked
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.usage.exits import UsageError
@@ -60,6 +61,7 @@ def asked(given: SimulateFlags) -> Asked:
     within("--jobs", jobs, 1, _MOST_JOBS)
     wanted = _wanted(given)
     writable_files(("--json", given.json), ("--pytest", given.pytest))
+    pytest_file((), given.pytest)  # what cannot take tests is refused before anything is played
     return Asked(
         wanted,
         seed,

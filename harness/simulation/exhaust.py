@@ -3,7 +3,7 @@
 The results are those of any run of many schedules (harness.simulation.results), and:
 
     {"sequences": before any two were merged, "words": after, "sampled": how many of them were
-     to be played, where not all were}
+     to be played, where not all were, or had been played when the time was over}
 
 A failure is not shrunk: a word is small as it is. Of the failures of each anomaly the shortest
 word is kept.
@@ -24,7 +24,7 @@ from dynamesis.harness.report.words import counted
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation.asked import SimulateFlags, asked
 from dynamesis.harness.simulation.play import Played, play
-from dynamesis.harness.simulation.results import Tally
+from dynamesis.harness.simulation.results import SHOWN, Tally
 from dynamesis.harness.simulation.run_simulation import SIMULATIONS, Asked
 from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.text import Written
@@ -45,17 +45,21 @@ SMALL = Bounds()
 @dataclass
 class Exhaustion:
     """What came of the words so far. `shortest`: by anomaly, the shortest word that shows it, and
-    all the anomalies of that word."""
+    all the anomalies of that word; `unclear`: the words that are unknown, in the order of the
+    tally."""
 
     bounds: Bounds
     words: int = 0
     sampled: int | None = None
     tally: Tally = field(default_factory=Tally)
     shortest: dict[str, tuple[Word, tuple[str, ...]]] = field(default_factory=dict)
+    unclear: list[Word] = field(default_factory=list)
 
     def add(self, word: Word, played: Played) -> None:
         """Count one more."""
-        self.tally.add(self.tally.schedules, played)
+        self.tally.add(1, played)
+        if played.verdict is Verdict.UNKNOWN:
+            self.unclear.append(word)
         if played.verdict is not Verdict.INVALID:
             return
         for name in played.anomalies:
@@ -114,10 +118,12 @@ def exhaust(
     found.words = len(every)
     found.sampled = len(chosen) if len(chosen) < len(every) else None
     began = time.monotonic()
-    for word, played in spread(work, iter(chosen), jobs, go_on):
+    for word, played in spread(work, iter(chosen), jobs, go_on, gaps=True):
         found.add(word, played)
         found.tally.seconds = time.monotonic() - began
         show()
+    if found.tally.schedules < len(chosen):  # its time was over
+        found.sampled = found.tally.schedules
     return found
 
 
@@ -199,8 +205,10 @@ def summary(found: Exhaustion, folders: dict[Word, Path]) -> Iterator[str]:
     yield f"{reached} of {counted(len(tally.situations), 'situation')} reached"
     for word, anomalies in found.failures.items():
         yield f"{token(word)}  {', '.join(anomalies)}  {folders.get(word, '')}"
-    for _, reason in tally.unknown[:5]:
-        yield f"unknown: {reason}"
+    for word, (_, reason) in list(zip(found.unclear, tally.unknown, strict=True))[:SHOWN]:
+        yield f"unknown: {token(word)}: {reason}"
+    if len(tally.unknown) > SHOWN:
+        yield f"  and {len(tally.unknown) - SHOWN} more unknown"
     for each in tally.unfinished:
         yield f"unfinished: {each}"
     counts = ", ".join(f"{tally.verdicts[each]} {each.value}" for each in Verdict)

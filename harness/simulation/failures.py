@@ -1,13 +1,16 @@
 """The database of failures: schedules that failed once, to be played first the next time.
 
 A folder of failures (harness.failures), as a hunt keeps one: a bug is one file, by its anomaly and
-the evidence for it, and of one that was met again the schedule stays. One that does not fail any
+the evidence for it, and of one that was met again the schedule stays: if a run that keeps to the
+same would play it. What another planted bug, or another workload, shows in the same way is a
+failure of its own, or the next such run would have nothing to play. One that does not fail any
 more is taken out, as Hypothesis does; a regression test (`--pytest`) stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -50,9 +53,9 @@ class Failures:
             raise UsageError(f"--store: {folder} is not a folder; move it, or name another folder")
         self._folder = FailureFolder(folder)
 
-    def keep(self, written: Written, results: JsonObject) -> Path:
-        """Write a failure down, with what its results prove; the file. A bug that is known is
-        counted."""
+    def keep(self, written: Written, results: JsonObject, wanted: SwarmScope) -> Path:
+        """Write a failure of such a swarm down, with what its results prove; the file. A bug that
+        is known is counted."""
         shown = fingerprint(results)
         found = Failure(
             name=shown.name,
@@ -66,7 +69,13 @@ class Failures:
             found=datetime.now(UTC).date().isoformat(),
             version=version("dynamesis"),
         )
-        kept, _ = self._folder.strike(with_schedule(found, written.schedule), shown)
+
+        def alike(known: Failure) -> bool:
+            with suppress(UsageError):
+                return known.world == SIMULATED and _matches(schedule_of(known), wanted)
+            return False
+
+        kept, _ = self._folder.strike(with_schedule(found, written.schedule), shown, alike)
         return self._folder.file(kept.name)
 
     def matching(self, wanted: SwarmScope, skip: Callable[[str], None]) -> Iterator[KeptFailure]:

@@ -68,17 +68,17 @@ def _failure(failure: FailedSchedule, beside: Sequence[str]) -> Iterator[Line]:
         yield "yellow", "  not shrunk: that was stopped before its turn"
     else:
         yield "", f"  folder  {failure.folder}"
-    again = ["dynamesis", "simulate"]
+    again = [str(failure.folder or failure.kept)]
     if failure.token is not None:
-        again += ["--replay", failure.token, *beside]
-    elif failure.folder is not None:
-        again += ["--replay", str(failure.folder)]
-    yield "", f"  again   {shlex.join(again)}"
+        again = [failure.token, *beside]
+    yield "", f"  again   {shlex.join(['dynamesis', 'simulate', '--replay', *again])}"
     for line in dump(small, failure.minimal.anomalies).splitlines():
         yield "", f"    {line}"
 
 
 def _conclusion(tally: Tally) -> Iterator[Line]:
+    if seeds := tally.seeds:
+        yield "", f"seeds: {seeds[0]} to {seeds[-1]} (--seed {seeds[0]} --schedules {len(seeds)})"
     if tally.schedules:
         yield (
             "",

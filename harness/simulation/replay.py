@@ -1,4 +1,4 @@
-"""Plays one schedule again: of a token, of a failure's folder, or near a test on processes."""
+"""Plays one schedule again: of a token, of a simulated test, or near a test on processes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import yaml
 from dynamesis.harness.failures.failure import BESIDE
+from dynamesis.harness.failures.schedules import checked_beside
 from dynamesis.harness.nemesis.faults import FaultStart
 from dynamesis.harness.report.summary import print_results
 from dynamesis.harness.results.documents import JsonObject
 from dynamesis.harness.run.progress_view import Mode, console
-from dynamesis.harness.simulation.approximate import approximation
+from dynamesis.harness.simulation.approximate import of_folder
 from dynamesis.harness.simulation.minimal import Minimal
 from dynamesis.harness.simulation.play import outcome
 from dynamesis.harness.simulation.pytest_file import pytest_file
@@ -23,9 +25,15 @@ from dynamesis.harness.simulation.saved import SIMULATED, save_schedule, story
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.text import Written, load
 from dynamesis.harness.simulation.schedules.token import decode
-from dynamesis.harness.simulation.schedules.word_schedules import PREFIX, schedule_of, word_of
+from dynamesis.harness.simulation.schedules.word_schedules import (
+    is_word,
+    schedule_of,
+    token,
+    word_of,
+)
 from dynamesis.harness.usage.exits import UsageError, exit_code
 from dynamesis.harness.usage.values import results_folder, write_files
+from dynamesis.harness.worlds.options import PROCESSES
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,8 @@ def _write(
         small = Minimal(written.schedule, anomalies[0], anomalies, 1, seconds)
         failures.append(FailedSchedule(seed, written.token, small, folder, played.operations))
     text = json.dumps(tally.to_dict(failures), indent=2) + "\n"
-    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, pytest_file(failures)))
+    tests = pytest_file(failures, asked.pytest)
+    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, tests))
 
 
 def find(source: str, beside: SwarmScope) -> Again:
@@ -98,13 +107,14 @@ def find(source: str, beside: SwarmScope) -> Again:
     if path.exists():
         _alone(beside)
     if path.is_file():
-        return Again(_written(path))
+        return _file(path)
     if path.is_dir():
-        written, missing = approximation(path)
+        written, missing = of_folder(path)
         return Again(written, tuple([f"not carried over: {each}" for each in missing]))
-    if source.startswith(PREFIX):
+    if is_word(source):
         _alone(replace(beside, bug=()))
-        return Again(Written(schedule_of(word_of(source), beside.bug), (), source))
+        word = word_of(source)
+        return Again(Written(schedule_of(word, beside.bug), (), token(word)))
     seed, wanted = decode(source, beside)
     return Again(Written(draw(seed, wanted), (), source))
 
@@ -117,10 +127,18 @@ def _alone(beside: SwarmScope) -> None:
             raise UsageError(f"--{name}: what is replayed has its own; leave it out")
 
 
-def _written(path: Path) -> Written:
+def _file(path: Path) -> Again:
+    """The schedule in a file. A failure of processes has one near it, where that is known."""
     try:
-        return load(path.read_text(encoding="utf-8"), str(path), BESIDE)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         raise UsageError(
             f"--replay: {path} cannot be read ({failure}); name the folder of a failure"
         ) from failure
+    written = load(text, str(path), BESIDE)
+    if yaml.safe_load(text).get("world") != PROCESSES:
+        return Again(written)
+    near = checked_beside(text, str(path))
+    if near is None:
+        return Again(written, ("not carried over: what its clients did on processes",))
+    return Again(replace(written, schedule=near), ("what shows the same in simulation is played",))

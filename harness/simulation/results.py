@@ -36,10 +36,10 @@ _LEAST, _LEAST_WRITES = 50, 20
 
 @dataclass(frozen=True)
 class FailedSchedule:
-    """A schedule that failed, shrunk. `token`: None where it came from the database; `folder`: None
-    where shrinking was stopped before its turn, which leaves it as it was, or where the store does
-    not take it (`unsaved`); `drawn`: how many operations it had, where they are not given one by
-    one."""
+    """A schedule that failed, shrunk. `token`: None where none names it, as of another version;
+    `folder`: None where shrinking was stopped before its turn, which leaves it as it was, or where
+    the store does not take it (`unsaved`); `drawn`: how many operations it had, where they are not
+    given one by one; `kept`: its file in the database, where it came from there."""
 
     seed: int
     token: str | None
@@ -47,6 +47,7 @@ class FailedSchedule:
     folder: Path | None
     drawn: int = 0
     unsaved: str = ""
+    kept: Path | None = None
 
     def to_dict(self) -> JsonObject:
         """As in the file."""
@@ -75,6 +76,8 @@ class Tally:
     effective: int = 0
     unknown: list[tuple[int, str]] = field(default_factory=list)
     seconds: float = 0.0
+    #: the seeds that were drawn from: what finds nothing shows no other
+    seeds: range = range(0)
     #: whether it was interrupted before all had been played
     stopped: bool = False
     #: what was under way then, a line each

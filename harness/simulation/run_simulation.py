@@ -13,7 +13,7 @@ from pathlib import Path
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.run.progress_view import Mode, console
 from dynamesis.harness.simulation import page
-from dynamesis.harness.simulation.failures import FAILURES, Failures
+from dynamesis.harness.simulation.failures import FAILURES, Failures, KeptFailure
 from dynamesis.harness.simulation.minimal import Minimal, minimal
 from dynamesis.harness.simulation.play import Played, play
 from dynamesis.harness.simulation.pytest_file import pytest_file
@@ -22,7 +22,7 @@ from dynamesis.harness.simulation.saved import save_schedule
 from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
 from dynamesis.harness.simulation.schedules.schedule import SimulatedSchedule
 from dynamesis.harness.simulation.schedules.text import Written
-from dynamesis.harness.simulation.schedules.token import beside, encode
+from dynamesis.harness.simulation.schedules.token import beside, encode, is_current
 from dynamesis.harness.simulation.swarm import play_seed, spread
 from dynamesis.harness.simulation.view import SwarmView
 from dynamesis.harness.usage.values import results_folder, write_files
@@ -51,33 +51,38 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Found:
-    """A schedule to be shrunk, with the anomaly that no earlier one shows. `written`: None where
-    it is drawn from the seed."""
+    """The first schedule that shows an anomaly. `kept`: None where it is drawn from the seed."""
 
     seed: int
     token: str | None
     anomaly: str
     played: Played
-    written: Written | None
+    kept: KeptFailure | None
 
     def schedule(self, wanted: SwarmScope) -> SimulatedSchedule:
-        return draw(self.seed, wanted) if self.written is None else self.written.schedule
+        return draw(self.seed, wanted) if self.kept is None else self.kept.written.schedule
+
+    def failed(
+        self, small: Minimal, folder: Path | None, drawn: int = 0, unsaved: str = ""
+    ) -> FailedSchedule:
+        """As it is listed."""
+        kept = None if self.kept is None else self.kept.file
+        return FailedSchedule(self.seed, self.token, small, folder, drawn, unsaved, kept)
 
     def unshrunk(self, wanted: SwarmScope) -> FailedSchedule:
         """As it was drawn."""
         anomalies, played = tuple(self.played.anomalies), self.played
         whole = Minimal(self.schedule(wanted), self.anomaly, anomalies, runs=0, seconds=0.0)
-        return FailedSchedule(self.seed, self.token, whole, None, played.operations)
+        return self.failed(whole, None, played.operations)
 
 
 @dataclass
 class _Run:
-    """One run. `found`: the schedules to be shrunk."""
+    """One run. `found`: by anomaly, what is to be shrunk for it."""
 
     asked: Asked
     tally: Tally = field(default_factory=Tally)
-    found: list[_Found] = field(default_factory=list)
-    shown: set[str] = field(default_factory=set)
+    found: dict[str, _Found] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -99,15 +104,27 @@ class _Run:
         seconds = self.asked.seconds
         return seconds is None or time.monotonic() - self.began < seconds
 
-    def add(self, seed: int, token: str | None, played: Played, written: Written | None) -> None:
-        """Count an outcome, and keep what fails in a new way. `written`: None where it is drawn
-        from the seed."""
+    def add(self, seed: int, token: str | None, played: Played, kept: KeptFailure | None) -> None:
+        """Count an outcome, and keep what fails in a new way. `kept`: None where it is drawn from
+        the seed."""
         self.tally.add(seed, played)
         self.tally.seconds = time.monotonic() - self.began
-        new = [name for name in played.anomalies if name not in self.shown]
-        if played.verdict is Verdict.INVALID and new:
-            self.shown.update(played.anomalies)
-            self.found.append(_Found(seed, token, new[0], played, written))
+        if played.verdict is Verdict.INVALID:
+            for name in played.anomalies:
+                self.found.setdefault(name, _Found(seed, token, name, played, kept))
+
+    @property
+    def batch(self) -> list[_Found]:
+        """Of what is to be shrunk, each schedule once: for one of its anomalies. A small schedule
+        mostly shows the others too, and only what it does not show is shrunk for."""
+        return list({id(each.played): each for each in reversed(self.found.values())}.values())[
+            ::-1
+        ]
+
+    def shrunk(self, found: _Found, small: Minimal) -> None:
+        """What this schedule shows, now that it is small, is not to be shrunk for any more."""
+        for name in (found.anomaly, *small.anomalies):
+            self.found.pop(name, None)
 
 
 def run_simulation(asked: Asked) -> int:
@@ -128,7 +145,7 @@ def run_simulation(asked: Asked) -> int:
                 failures.append(each)
         run.tally.stopped = stopped  # what was not shrunk has been played
     # those that a second ctrl-C left as they were are named all the same
-    failures += [each.unshrunk(asked.wanted) for each in run.found[len(failures) :]]
+    failures += [each.unshrunk(asked.wanted) for each in run.batch]
     results = run.tally.to_dict(failures)
     text = json.dumps(results, indent=2) + "\n"
     try:
@@ -136,7 +153,8 @@ def run_simulation(asked: Asked) -> int:
     except OSError as failure:
         run.tally.not_kept(failure)
     _conclude(screen, run.tally, failures, asked)
-    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, pytest_file(failures)))
+    tests = pytest_file(failures, asked.pytest)
+    write_files(("--json", asked.json, text), ("--pytest", asked.pytest, tests))
     if run.tally.broke is not None:
         raise run.tally.broke
     return run.tally.exit_code
@@ -158,12 +176,18 @@ def _replay(run: _Run, kept: Failures, show: Callable[[], None], screen: Console
         schedule = each.written.schedule
         [played] = spread(play, iter((schedule,)), 1, lambda: True)
         seed = schedule.spec.seed or 0
-        run.add(seed, each.written.token, played, each.written)
+        run.add(seed, _current(each.written.token, run.asked.wanted), played, each)
         if played.verdict is Verdict.VALID:  # what is unknown now may fail again
             each.forget()
             named = ", ".join(each.written.anomalies)
             say(f"{each.file.stem} ({named}) does not fail any more")
         show()
+
+
+def _current(token: str | None, wanted: SwarmScope) -> str | None:
+    """The token that a failure was kept with, if it names a schedule in this version, and in a run
+    of this."""
+    return token if token is not None and is_current(token, wanted) else None
 
 
 def _swarm(run: _Run, show: Callable[[], None]) -> None:
@@ -172,8 +196,9 @@ def _swarm(run: _Run, show: Callable[[], None]) -> None:
     if run.left is not None:
         seeds = itertools.islice(seeds, run.left)
     work = partial(play_seed, wanted=asked.wanted)
-    for outcome in spread(work, seeds, asked.jobs, run.go_on):
+    for outcome in spread(work, seeds, asked.jobs, run.go_on, gaps=True):
         run.add(outcome.seed, encode(outcome.seed, asked.wanted), outcome.played, None)
+        run.tally.seeds = range(asked.seed, outcome.seed + 1)
         show()
 
 
@@ -182,21 +207,28 @@ def _shrunk(
 ) -> Iterator[FailedSchedule]:
     """Each of the failures, shrunk, in a folder of its own, and kept for the next run. `show` gets
     how many are done, and of how many."""
-    work = [(each.schedule(run.asked.wanted), each.anomaly) for each in run.found]
-    jobs = min(run.asked.jobs, max(1, len(work)))
-    show(0, len(work))
-    for number, small in enumerate(spread(_minimal, iter(work), jobs, lambda: True)):
-        found, path = run.found[number], folder / f"{number + 1}-{run.found[number].anomaly}"
-        written = Written(small.schedule, small.anomalies, found.token)
-        try:
-            _, results = save_schedule(path, written)
-            kept.keep(written, results)
-        except OSError as failure:
-            why = run.tally.not_kept(failure)
-            yield FailedSchedule(found.seed, found.token, small, None, unsaved=why)
-        else:
-            yield FailedSchedule(found.seed, found.token, small, path)
-        show(number + 1, len(work))
+    done = 0
+    while batch := run.batch:
+        work = [(each.schedule(run.asked.wanted), each.anomaly) for each in batch]
+        jobs = min(run.asked.jobs, len(work))
+        of = done + len(work)
+        show(done, of)
+        smallest = spread(_minimal, iter(work), jobs, lambda: True)
+        for found, small in zip(batch, smallest, strict=True):
+            done += 1
+            yield _saved(run, found, small, folder / f"{done}-{found.anomaly}", kept)
+            run.shrunk(found, small)  # an interrupt before that has it named as it was drawn
+            show(done, of)
+
+
+def _saved(run: _Run, found: _Found, small: Minimal, path: Path, kept: Failures) -> FailedSchedule:
+    written = Written(small.schedule, small.anomalies, found.token)
+    try:
+        _, results = save_schedule(path, written)
+        kept.keep(written, results, run.asked.wanted)
+    except OSError as failure:
+        return found.failed(small, None, unsaved=run.tally.not_kept(failure))
+    return found.failed(small, path)
 
 
 def _minimal(task: tuple[SimulatedSchedule, str]) -> Minimal:

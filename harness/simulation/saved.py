@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,15 +22,17 @@ from dynamesis.harness.results.results import (
 )
 from dynamesis.harness.simulation.play import run
 from dynamesis.harness.simulation.schedules.text import Written, dump
+from dynamesis.harness.worlds.options import PROCESSES
 from dynamesis.harness.worlds.run_test import describe
 from dynamesis.harness.worlds.simulated.messages import message_lines
 from dynamesis.harness.worlds.simulated.network import Sighting
 from dynamesis.harness.worlds.simulated.run import SimulatedTest, judge
+from dynamesis.harness.worlds.test_spec import command
 
 #: The whole schedule, to be replayed; and every message.
 SIMULATED, STORY = "simulated.yaml", "story.txt"
 _HEAD = "# replayed with: dynamesis simulate --replay {folder}\n"
-_FAULTS = "# the faults alone, for processes: dynamesis test --schedule {file}\n"
+_FAULTS = "# the faults alone, for processes: {command}\n"
 #: Characters of a line of the story.
 _WIDE = 240
 
@@ -42,11 +45,14 @@ def save_schedule(path: Path, written: Written) -> tuple[SimulatedTest, JsonObje
     text = dump(schedule, written.anomalies, written.token)
     quoted = shlex.quote(str(path))
     folder.save(SIMULATED, _HEAD.format(folder=quoted) + text)
-    faults = shlex.quote(str(path / SCHEDULE))
-    folder.save(SCHEDULE, _FAULTS.format(file=faults) + dump_faults(schedule.faults))
+    on_processes = replace(
+        schedule.spec, world=PROCESSES, nemesis=None, schedule=path / SCHEDULE
+    )  # what faults hit is in a cluster of this size, under these options
+    head = _FAULTS.format(command=command(on_processes))
+    folder.save(SCHEDULE, head + dump_faults(schedule.faults))
     test = run(schedule, story=True)
-    command = f"dynamesis simulate --replay {quoted}"
-    content = {**describe(schedule.spec, schedule.options, command), **test.test}
+    again = f"dynamesis simulate --replay {quoted}"
+    content = {**describe(schedule.spec, schedule.options, again), **test.test}
     folder.save_json(TEST, content)
     (path / HISTORY).write_bytes(b"".join(map(encode, test.history)))
     (path / LEDGER).write_bytes(_lines(test.ledger))
@@ -56,7 +62,7 @@ def save_schedule(path: Path, written: Written) -> tuple[SimulatedTest, JsonObje
     began = int(test.test.get("began") or 0)
     (path / MESSAGES).write_bytes(message_lines(test.messages, began))
     folder.save(STORY, "".join(f"{line}\n" for line in story(test)))
-    results = {**judge(test), "seed": schedule.spec.seed, "command": command}
+    results = {**judge(test), "seed": schedule.spec.seed, "command": again}
     save(folder, results)
     return test, results
 

@@ -98,13 +98,18 @@ class _Worker(Generic[A]):
 
 
 def spread(
-    work: Callable[[A], B], tasks: Iterator[A], jobs: int, go_on: Callable[[], bool]
+    work: Callable[[A], B],
+    tasks: Iterator[A],
+    jobs: int,
+    go_on: Callable[[], bool],
+    gaps: bool = False,
 ) -> Iterator[B]:
     """The result of each task, in the order of the tasks. No further task begins once `go_on` is
     false. Raises what `work` raises, EnvironmentFailed for a process that is gone, and Unfinished
-    where a user ended it."""
+    where a user ended it; `gaps`: once it has given what other processes have made of later tasks
+    meanwhile, which may be many where one takes long."""
     if jobs > 1:
-        yield from _spread(work, tasks, jobs, go_on)
+        yield from _spread(work, tasks, jobs, go_on, gaps)
         return
     with seldom_collected():
         for task in tasks:
@@ -123,7 +128,7 @@ def spread(
 
 
 def _spread(
-    work: Callable[[A], B], tasks: Iterator[A], jobs: int, go_on: Callable[[], bool]
+    work: Callable[[A], B], tasks: Iterator[A], jobs: int, go_on: Callable[[], bool], gaps: bool
 ) -> Iterator[B]:
     workers = [_start(work) for _ in range(jobs)]
     by_pipe = {worker.pipe: worker for worker in workers}
@@ -149,10 +154,12 @@ def _spread(
             while shown in ready:
                 yield ready.pop(shown)
                 shown += 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EnvironmentFailed) as ended:
         now = time.monotonic()
         left = [(each.tasks[0], now - each.since) for each in workers if each.tasks]
-        raise Unfinished(left) from None
+        if gaps:
+            yield from [ready[number] for number in sorted(ready)]
+        raise (Unfinished(left) if isinstance(ended, KeyboardInterrupt) else ended) from None
     finally:
         for worker in workers:
             with suppress(OSError):

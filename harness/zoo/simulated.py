@@ -66,8 +66,9 @@ def hunt(specimen: Specimen, first: int, seconds: float, player: Player = play_s
                 named = tuple(outcome.played.anomalies)
                 tried = seed - first + 1
                 return Catch(
-                    specimen.name, seed, tried, spent, named, tuple(alarms), tuple(unclear)
-                )
+                    specimen.name, seed, tried, spent, named, tuple(alarms), tuple(unclear),
+                    drawn=outcome.played.operations,
+                )  # fmt: skip
             (alarms if pair.played.verdict is Verdict.INVALID else unclear).append(seed)
         seed += 1
     return Catch(specimen.name, None, seed - first, spent, (), tuple(alarms), tuple(unclear))
@@ -132,9 +133,9 @@ def run_simulated_zoo(
     try:
         for catch in _catches(specimens, seed, jobs):
             catches.append(catch)
+            results = save()  # before its folder, which takes a while, and may be interrupted
             if catch.small is not None:
                 save_schedule(folder / catch.name, catch.small)
-            results = save()
             if mode is not Mode.QUIET:
                 passed = time.monotonic() - began
                 screen.print(f"{line(catch)}  ({_how_far(len(catches), len(specimens), passed)})")
@@ -172,4 +173,4 @@ def _how_far(done: int, of: int, seconds: float) -> str:
 
 def _catches(specimens: Sequence[Specimen], seed: int, jobs: int) -> Iterator[Catch]:
     work = partial(_work, first=seed, seconds=SIMULATED)
-    return spread(work, iter(specimens), min(jobs, len(specimens)), lambda: True)
+    return spread(work, iter(specimens), min(jobs, len(specimens)), lambda: True, gaps=True)

@@ -29,6 +29,8 @@ class Catch:
     unclear: seeds of those whose pair was unknown
     small: the schedule, shrunk
     shrinking: s of one core that this took
+    drawn: how many operations the schedule had, which is what the small one has where only those
+        that the workload draws show the bug
     """
 
     name: str
@@ -40,6 +42,15 @@ class Catch:
     unclear: tuple[int, ...] = ()
     small: Written | None = None
     shrinking: float = 0.0
+    drawn: int = 0
+
+    @property
+    def operations(self) -> int | None:
+        """Of the small schedule."""
+        if self.small is None:
+            return None
+        given = self.small.schedule.operations
+        return self.drawn if given is None else len(given)
 
 
 def collected(specimens: Iterable[Specimen], catches: Iterable[Catch], **about: Any) -> JsonObject:
@@ -47,8 +58,9 @@ def collected(specimens: Iterable[Specimen], catches: Iterable[Catch], **about: 
     caught; `false_alarms`: seeds of schedules that were invalid without a bug; `left`: the bugs
     that were not hunted yet, after the others, and `interrupted` where there are any."""
     listed, every = list(catches), list(specimens)
-    hunted, left = every[: len(listed)], [each.name for each in every[len(listed) :]]
-    bugs = [_bug(*each) for each in zip(hunted, listed, strict=True)]
+    made = {catch.name: catch for catch in listed}
+    left = [each.name for each in every if each.name not in made]
+    bugs = [_bug(each, made[each.name]) for each in every if each.name in made]
     caught = [bug for bug in bugs if bug["caught"]]
     alarms = sorted({seed for catch in listed for seed in catch.alarms})
     return {
@@ -82,7 +94,7 @@ def _bug(specimen: Specimen, catch: Catch) -> JsonObject:
         "seed": catch.seed,
         "token": None if catch.small is None else catch.small.token,
         "shown": [] if catch.small is None else list(catch.small.anomalies),
-        "operations": None if schedule is None else len(schedule.operations or ()),
+        "operations": catch.operations,
         "faults": None if schedule is None else schedule.fault_count,
         "nodes": None if schedule is None else schedule.spec.nodes,
         "shrinking": round(catch.shrinking, 2),
@@ -104,7 +116,7 @@ def line(catch: Catch) -> str:
     schedule = catch.small.schedule
     return (
         f"caught  {catch.seconds:6.1f} s  {catch.name}: {', '.join(catch.anomalies)}, in schedule "
-        f"{catch.tried}; {counted(len(schedule.operations or ()), 'operation')}, "
+        f"{catch.tried}; {counted(catch.operations or 0, 'operation')}, "
         f"{counted(schedule.fault_count, 'fault')}"
     )
 

@@ -87,6 +87,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("test", "--nemesis=cut,"), ("--nemesis", "a name is empty")),
         (("test", "--store="), ("--store", "empty")),
         (("cluster", "--store", ""), ("--store", "empty")),
+        (("simulate", "--store", "a\nb"), ("--store", "'a\\nb' has control characters")),
+        (("test", "--store=a\udcff"), ("--store", "'a\\udcff' has", "not UTF-8")),
         (("test", "--rate", "0"), ("--rate", "0.1")),
         (("test", "--rate", "nan"), ("--rate", "0.1")),
         (("test", "--concurrency", "0"), ("--concurrency", "1 to")),

@@ -57,6 +57,19 @@ def beside(wanted: SwarmScope) -> tuple[str, ...]:
     )
 
 
+def is_current(token: str, wanted: SwarmScope) -> bool:
+    """Whether this version draws what the token names, with the flags `beside` of this."""
+    own = [
+        names and tuple([name for name in names if name not in table])
+        for (_, table), names in zip(_TABLES, _parts(wanted), strict=True)
+    ]
+    try:
+        decode(token, SwarmScope(own[0], own[1], own[2] or ()))
+    except UsageError:
+        return False
+    return True
+
+
 def decode(token: str, beside: SwarmScope) -> tuple[int, SwarmScope]:
     """Seed and what was wanted. `beside`: where the names of a user's own come from. Raises
     UsageError."""

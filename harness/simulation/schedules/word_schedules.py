@@ -39,8 +39,9 @@ def token(word: Word) -> str:
 
 
 def word_of(text: str) -> Word:
-    """The word of a token. Raises UsageError."""
-    body = text.strip().removeprefix(PREFIX)
+    """The word of a token. Raises UsageError, also for a word with a fault that cannot strike: what
+    is played would be another word."""
+    body = text.strip().lower().removeprefix(PREFIX)
     found = tuple([body[at : at + 2] for at in range(0, len(body), 2)])
     known = {f"{kind}{client}" for kind in _OPERATIONS for client in (0, 1)}
     known |= {f"{kind}{node}" for kind in (*_MEMBERS, MEND) for node in range(NODES)}
@@ -50,7 +51,25 @@ def word_of(text: str) -> Word:
             f"--replay: {text[:60]!r} is not {PREFIX} and letters such as p0 k1 m1 g0: "
             f"{wrong[0] if wrong else 'nothing'!r}; allowed: {', '.join(sorted(known))}"
         )
+    for number, letter in enumerate(found):
+        if not is_request(letter) and (letter[0] == MEND) is not _suffers(found[:number], letter):
+            why = "nothing" if letter[0] == MEND else "a fault already"
+            raise UsageError(
+                f"--replay: {text[:60]!r}: {letter!r}, letter {number + 1}: node {letter[1]} "
+                f"suffers {why}; leave it out"
+            )
     return found
+
+
+def is_word(text: str) -> bool:
+    """Whether this is meant as the token of a word; letters as of any token may be large."""
+    return text.strip().lower().startswith(PREFIX)
+
+
+def _suffers(before: Word, letter: str) -> bool:
+    """Whether the node of this letter suffers a fault after the letters before."""
+    of_node = [each for each in before if not is_request(each) and each[1] == letter[1]]
+    return bool(of_node) and of_node[-1][0] != MEND
 
 
 def schedule_of(word: Word, bug: tuple[str, ...] = ()) -> SimulatedSchedule:

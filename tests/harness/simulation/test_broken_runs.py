@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from dynamesis.harness.cli.app import run
 from dynamesis.harness.simulation import exhaust as exhaust_module
 from dynamesis.harness.simulation.exhaust import run_exhaust
 from dynamesis.harness.simulation.schedules.words import Bounds, Word
+from dynamesis.harness.simulation.swarm import Unfinished, spread
+from dynamesis.harness.targets.system import EnvironmentFailed
 from dynamesis.harness.usage.exits import ENVIRONMENT, INVALID, UNKNOWN, USAGE
 
 BUG = ("--schedules", "2", "--seed", "1000", "--bug", "self-merge", "--workload", "register,blind")
@@ -141,6 +144,37 @@ def test_what_was_played_before_it_broke_is_reported(
     assert json.loads(file.read_text(encoding="utf-8"))["schedules"] > 0
 
 
+#: tasks after the first; the process that has it has the next one too
+_OTHERS, _BEHIND = 9, 1
+
+
+def _held_up(task: int, folder: Path) -> int:
+    """The first one takes until all others have been played, and longer."""
+    if task:
+        (folder / str(task)).touch()
+        return task
+    while len(list(folder.iterdir())) < _OTHERS - _BEHIND:
+        time.sleep(0.01)
+    if folder.name == "gone":
+        os._exit(1)
+    os.kill(os.getppid(), signal.SIGINT)
+    while True:
+        time.sleep(1)
+
+
+@pytest.mark.parametrize(("name", "ends"), [("gone", EnvironmentFailed), ("stopped", Unfinished)])
+def test_what_others_have_played_beside_what_does_not_end_is_not_lost(
+    name: str, ends: type[BaseException], tmp_path: Path
+) -> None:
+    (tmp_path / name).mkdir()
+    work, tasks = partial(_held_up, folder=tmp_path / name), range(_OTHERS + 1)
+    played: list[int] = []
+    with pytest.raises(ends):
+        played.extend(spread(work, iter(tasks), 2, lambda: True, gaps=True))
+    assert played == [*range(1 + _BEHIND, _OTHERS + 1)][: len(played)]
+    assert len(played) >= _OTHERS - _BEHIND - 1, "the last may be on its way"
+
+
 def _small_files() -> None:
     """No file grows beyond 20 kB, which is less than a report has."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -227,6 +261,29 @@ def test_a_folder_without_a_load_is_refused(
     assert run(again) == USAGE
     assert "history.jsonl: no load began in it" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "wrong"),
+    [
+        ("test.json", b'{"spec": []}', "no test.json with a spec"),
+        ("test.json", b'{"spec": {"world": 5}}', "--world: 5 is not a name"),
+        ("schedule.yaml", b"\xff", "schedule.yaml cannot be read"),
+        ("schedule.yaml", b"faults: 5", "schedule.yaml, line 1: faults: should be a list"),
+    ],
+)
+def test_a_damaged_folder_of_a_simulated_test_is_refused_by_its_file(
+    file: str, content: bytes, wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = {"world": "simulated", "workload": "register", "seed": 1}
+    (tmp_path / "test.json").write_text(json.dumps({"name": "x", "spec": spec}), "utf-8")
+    (tmp_path / "schedule.yaml").write_text("faults: []\n", "utf-8")
+    load = {"index": 0, "time": 0, "type": "info", "process": "harness", "f": "phase"}
+    (tmp_path / "history.jsonl").write_text(json.dumps({**load, "value": "load"}), "utf-8")
+    (tmp_path / file).write_bytes(content)
+    assert run(["simulate", "--replay", str(tmp_path), "--store", str(tmp_path / "s")]) == USAGE
+    [line] = capsys.readouterr().err.splitlines()
+    assert wrong in line
 
 
 def test_seeds_are_not_for_a_zoo_of_swarms(

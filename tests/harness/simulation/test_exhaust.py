@@ -14,12 +14,20 @@ from dynamesis.checkers.history.op import encode
 from dynamesis.checkers.verdict import Verdict
 from dynamesis.harness.cli.app import run
 from dynamesis.harness.simulation import exhaust as exhaust_module
-from dynamesis.harness.simulation.exhaust import SMALL, exhaust, play_word, run_exhaust, sample
+from dynamesis.harness.simulation.exhaust import (
+    SMALL,
+    exhaust,
+    play_word,
+    run_exhaust,
+    sample,
+    summary,
+)
+from dynamesis.harness.simulation.play import Played
 from dynamesis.harness.simulation.play import run as run_schedule
 from dynamesis.harness.simulation.replay import find
 from dynamesis.harness.simulation.schedules.draw import SwarmScope
 from dynamesis.harness.simulation.schedules.word_schedules import schedule_of, token, word_of
-from dynamesis.harness.simulation.schedules.words import Bounds, words
+from dynamesis.harness.simulation.schedules.words import Bounds, Word, words
 from dynamesis.harness.usage.exits import UsageError
 
 from tests.examples import rest_at_night
@@ -53,6 +61,26 @@ def test_a_sample_is_spread_over_all() -> None:
     assert (found.sampled, found.tally.schedules) == (3, 3)
 
 
+def test_what_ends_before_all_are_played_has_how_many_were() -> None:
+    left = iter([True, True, False])
+    found = exhaust(Bounds(1, 1), play_word, go_on=lambda: next(left))
+    assert (found.sampled, found.tally.schedules) == (2, 2)
+    assert found.to_dict({})["sampled"] == 2
+
+
+def test_a_word_that_is_unknown_is_named_by_its_token() -> None:
+    def play(word: Word) -> tuple[Word, Played]:
+        return word, Played(Verdict.UNKNOWN if len(word) == 2 else Verdict.VALID, reasons=("so",))
+
+    found = exhaust(Bounds(1, 1), play)
+    shown = [line for line in summary(found, {}) if line.startswith("unknown: word-")]
+    assert len(shown) == 5
+    for line in shown:
+        name, reason = line.removeprefix("unknown: ").split(": ")
+        assert (len(word_of(name)), reason) == (2, "so")
+    assert f"  and {found.tally.verdicts[Verdict.UNKNOWN] - 5} more unknown" in summary(found, {})
+
+
 def test_a_token_is_its_word() -> None:
     for word in words(Bounds(1, 2)):
         assert word_of(token(word)) == word
@@ -60,6 +88,16 @@ def test_a_token_is_its_word() -> None:
         assert again.written.schedule == schedule_of(word)
     with pytest.raises(UsageError, match="letters such as"):
         word_of("word-p0x9")
+    assert find(" WORD-P0k1\n", SwarmScope()).written.token == "word-p0k1"
+
+
+@pytest.mark.parametrize(
+    ("word", "wrong"),
+    [("p0m0", "suffers nothing"), ("p0k1m1m1", "suffers nothing"), ("k1s1p0", "a fault already")],
+)
+def test_a_word_with_a_fault_that_cannot_strike_is_refused(word: str, wrong: str) -> None:
+    with pytest.raises(UsageError, match=wrong):
+        word_of(f"word-{word}")
 
 
 @pytest.mark.parametrize("flag", [["--seed", "3"], ["--workload", "cart"], ["--nemesis", "cut"]])

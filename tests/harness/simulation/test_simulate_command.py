@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -100,6 +101,23 @@ def test_a_folder_is_replayed_byte_for_byte_with_its_story(found: Path, tmp_path
     story = (replayed / "story.txt").read_text(encoding="utf-8")
     assert story == (folder / "story.txt").read_text(encoding="utf-8")
     assert "ReplicaPut" in story
+
+
+def test_the_folder_of_an_ordinary_test_is_replayed_byte_for_byte(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Clients that give up, are replaced and wait for their turn, and faults of every kind."""
+    tests, again = tmp_path / "tests", tmp_path / "again"
+    asked = ["--workload", "delete", "--nemesis", "storm", "--time-limit", "3s", "--seed", "9"]
+    run(["test", "--world", "simulated", *asked, "--store", str(tests), "--quiet"])
+    folder = (tests / "latest").resolve()
+    written = (folder / "history.jsonl").read_bytes()
+    capsys.readouterr()
+    for source in (folder, again / "latest"):
+        code = run(["simulate", "--store", str(again), "--plain", "--replay", str(source)])
+        assert code == run(["check", str(folder)])
+        assert (again / "latest" / "history.jsonl").read_bytes() == written
+        assert "not carried over" not in capsys.readouterr().out
 
 
 def test_a_token_is_replayed_alike_under_any_hash_seed(found: Path, tmp_path: Path) -> None:
@@ -261,6 +279,34 @@ def test_what_was_not_shrunk_any_more_is_named(tmp_path: Path) -> None:
     assert "it was stopped before all had been played\n" not in shown
     again = f"  again   dynamesis simulate --replay {failure['token']}\n"
     assert again in shown
+
+
+def test_a_second_bug_is_not_hidden_by_the_first(tmp_path: Path) -> None:
+    """The first schedule that fails shows both, and shrinks to one of them; a later one shows the
+    second alone."""
+    file = tmp_path / "found.json"
+    bugs = ("--bug", f"{BUG},aae-last-segment")
+    assert _simulate(
+        tmp_path / "store", "--schedules", "2", "--seed", "2", *bugs, "--json", str(file)
+    ) == INVALID  # fmt: skip
+    failures = json.loads(file.read_text(encoding="utf-8"))["failures"]
+    assert [each["seed"] for each in failures] == [2, 2]
+    assert "lost-write" in failures[0]["anomalies"]
+    assert "divergence" not in failures[0]["anomalies"]
+    assert "divergence" in failures[1]["anomalies"]
+    assert len(list((tmp_path / "store/simulations/failures").iterdir())) == 2
+
+
+def test_what_finds_nothing_names_its_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were drawn: nothing else would say which schedules were played."""
+    asked = ["simulate", "--store", str(tmp_path), "--jobs", "1", "--plain", "--schedules", "2"]
+    run(asked)
+    [line] = [each for each in capsys.readouterr().out.splitlines() if each.startswith("seeds: ")]
+    first, last = map(int, re.findall(r"\d+", line)[:2])
+    assert last == first + 1
+    assert line.endswith(f"(--seed {first} --schedules 2)")
 
 
 def test_a_file_where_failures_are_kept_is_named_before_anything_is_played(

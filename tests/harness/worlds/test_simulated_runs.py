@@ -251,6 +251,31 @@ def test_in_a_folder_it_is_the_same_test(dynamesis: Any) -> None:
     assert written == b"".join(map(encode, ended.history))
 
 
+def test_a_store_that_is_kept_takes_the_same_tests_again(tmp_path: Path) -> None:
+    """Each session beside those before it, whatever the length of a test's name and wherever it
+    goes."""
+    file, store = tmp_path / "test_again.py", tmp_path / "kept"
+    file.write_text(
+        "import pytest\n"
+        f"@pytest.mark.parametrize('name', ['{'long' * 70}'])\n"
+        "def test_it(dynamesis, name, tmp_path, monkeypatch):\n"
+        "    monkeypatch.chdir(tmp_path)\n"
+        "    dynamesis('register', world='simulated', time_limit='1s', nodes=3, seed=1)\n",
+        encoding="utf-8",
+    )
+    asked = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    for count in (1, 2):
+        again = subprocess.run(
+            [*asked, "--dynamesis-store=kept", str(file)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert again.returncode == 0, again.stdout
+        assert len([*store.glob("*/dynamesis-*/latest/results.json")]) == count
+
+
 def test_a_coroutine_runs_a_simulated_test_as_any_caller_does() -> None:
     asked = options(seed=7)
 

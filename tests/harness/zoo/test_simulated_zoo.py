@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ from dynamesis.checkers.verdict import Verdict
 from dynamesis.cluster.zoo import BUGS
 from dynamesis.harness.run.progress_view import Mode
 from dynamesis.harness.simulation.play import Played, replay
-from dynamesis.harness.simulation.schedules.draw import SwarmScope
+from dynamesis.harness.simulation.schedules.draw import SwarmScope, draw
+from dynamesis.harness.simulation.schedules.text import Written
 from dynamesis.harness.simulation.swarm import SeedOutcome
 from dynamesis.harness.zoo import simulated
 from dynamesis.harness.zoo.plan import Specimen
 from dynamesis.harness.zoo.simulated import hunt, run_simulated_zoo
-from dynamesis.harness.zoo.simulated_results import Catch, collected, markdown
+from dynamesis.harness.zoo.simulated_results import Catch, collected, line, markdown
 
 OTTER = Specimen("otter", "eats writes", "register", "cut", ("lost-write",))
 NEWT = Specimen("newt", "sees double", "register", "cut", ("duplicate-sibling",))
@@ -70,6 +72,28 @@ def test_medians_are_those_of_what_was_caught_and_alarms_count_once() -> None:
     assert "seeds 7, 9" in page
 
 
+def test_what_only_the_workload_shows_has_the_operations_that_were_drawn() -> None:
+    schedule = draw(1)
+    small = Written(schedule, ("lost-write",), "sim-x")
+    catch = Catch("otter", 5, 5, 1.25, ("lost-write",), small=small, drawn=47)
+    assert collected((OTTER,), [catch], command="dynamesis zoo")["operations"] == 47
+    assert "; 47 operations, " in line(catch)
+    given = Written(replace(schedule, operations=()), ("lost-write",), "sim-x")
+    assert replace(catch, small=given).operations == 0
+
+
+def test_an_interrupt_while_a_catch_is_saved_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catch = Catch("otter", 5, 5, 1.25, ("lost-write",), small=Written(draw(1)), drawn=47)
+    monkeypatch.setattr(simulated, "_catches", lambda *_: iter([catch]))
+    monkeypatch.setattr(simulated, "save_schedule", lambda *_: signal.raise_signal(signal.SIGINT))
+    also = tmp_path / "also.json"
+    run_simulated_zoo((OTTER,), 1, 1, tmp_path / "store", also, None, ("zoo",), Mode.QUIET)
+    [bug] = json.loads(also.read_text(encoding="utf-8"))["bugs"]
+    assert (bug["name"], bug["operations"]) == ("otter", 47)
+
+
 def test_a_zoo_that_catches_nothing_does_not_fail() -> None:
     results = collected((OTTER,), [Catch("otter", None, 1, 60.0)], command="dynamesis zoo")
     assert results["median"] is None
@@ -105,14 +129,14 @@ def test_what_was_hunted_before_an_interrupt_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def catches(specimens: Sequence[Specimen], seed: int, jobs: int) -> Iterator[Catch]:
-        yield Catch("otter", 5, 5, 1.25, ("lost-write",))
+        yield Catch("otter", 5, 5, 1.25, ("lost-write",))  # it has overtaken the other
         assert json.loads(also.read_text(encoding="utf-8"))["left"] == ["newt"]
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(simulated, "_catches", catches)
     also = tmp_path / "also.json"
     code = run_simulated_zoo(
-        (OTTER, NEWT), 1, 1, tmp_path / "store", also, None, ("zoo", "--simulate"), Mode.PLAIN
+        (NEWT, OTTER), 1, 1, tmp_path / "store", also, None, ("zoo", "--simulate"), Mode.PLAIN
     )
     assert code == 3
     found = json.loads(also.read_text(encoding="utf-8"))
