@@ -96,8 +96,11 @@ class Inbound(Stream):
         self._deadline: asyncio.TimerHandle | None = None
 
     def idle(self, before: float) -> bool:
-        """Whether it has no question open, and none came since `before`; never a node's."""
-        return self.peer is None and self.owed <= 0 and not self.closing and self.active < before
+        """Whether it has no question open, and none came since `before`; never a node's. So is one
+        that is about to close, for as long as its reader takes for what it was sent."""
+        if self.peer is not None or self.given_up or self.active >= before:
+            return False
+        return self.owed <= 0 or self.closing
 
     def reply(self, message: Message) -> None:
         """Answer one question. Raises WireError if the answer is over the limit."""
@@ -151,7 +154,11 @@ class Inbound(Stream):
             self._questions(data)
         else:
             self._first(data)
-        if not self.closing and self.peer is None:
+        if self.closing:
+            return
+        if self.peer is not None:
+            self._listener.hold(self, 0)  # its HELLO may have come in pieces
+        else:
             self._look_at_rest(taken)
             if size > _FEW and (self.waiting or self.decoder.more):
                 self._listener.wait(self, size)

@@ -165,7 +165,7 @@ class Listener:
     def _count_unread(self) -> None:
         """Count anew: what was read since is not known before it is asked for."""
         for inbound in self.channels.values():
-            inbound.counted = inbound.kept if inbound.peer is None else 0
+            inbound.counted = 0 if inbound.peer is not None or inbound.given_up else inbound.kept
         self._unread = sum(inbound.counted for inbound in self.channels.values())
 
     def _cut_off(self, inbound: Inbound, reason: str) -> None:
@@ -372,7 +372,8 @@ class Listener:
 
 
 def _unread_of_client(inbound: Inbound) -> int:
-    return 0 if inbound.peer is not None or inbound.closing else inbound.counted
+    """Also of one that is closing: it keeps that until its reader has it."""
+    return 0 if inbound.peer is not None or inbound.given_up else inbound.counted
 
 
 def _descriptor(newest: Inbound | Handshake) -> int:
