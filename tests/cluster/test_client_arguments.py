@@ -69,6 +69,15 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
         {"key": b"k", "options": RequestOptions(timeout="soon")},  # type: ignore[arg-type]
     ),
     "request must be str, not int": ("put", {"key": b"k", "value": b"", "request": 7}),
+    "request '\\ud800' cannot be written in UTF-8": (
+        "put",
+        {"key": b"k", "value": b"", "request": "\ud800"},
+    ),
+    "again must be bool, not str": ("put", {"key": b"k", "value": b"", "again": "yes"}),
+    "option dw is 18446744073709551616": (
+        "put",
+        {"key": b"k", "value": b"", "options": RequestOptions(dw=1 << 64)},
+    ),
     "option sloppy is 1": ("get", {"key": b"k", "options": RequestOptions(sloppy=1)}),  # type: ignore[arg-type]
 }
 
@@ -110,6 +119,9 @@ async def test_text_as_a_key_is_utf_8_and_any_buffer_a_value() -> None:
         ({"timeout": 0}, ValueError, "timeout is 0; it must be above 0 s"),
         ({"timeout": float("nan")}, ValueError, "timeout is nan"),
         ({"hello_timeout": "1"}, TypeError, "hello_timeout is a number of seconds"),
+        ({"secret": b"s"}, TypeError, "secret is text, not bytes"),
+        ({"secret": "\ud800"}, ValueError, "secret is text that cannot be written in UTF-8"),
+        ({"cluster": None}, TypeError, "cluster is text, not NoneType"),
         ({"retries": 1.5}, TypeError, "retries is a whole number"),
         ({"retries": -1}, ValueError, "retries is -1"),
     ],
