@@ -292,9 +292,10 @@ class Inbound(Stream):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self.waiting:
+        if self.waiting or self.decoder.more:
             self._turns.go_on(self)
         elif not self.closing and self.transport is not None:
+            self._is_held_back = False  # what waited was shed
             self.transport.resume_reading()
 
     def hold_back(self) -> None:

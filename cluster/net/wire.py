@@ -101,6 +101,9 @@ class Decoder:
                 most = max(most, self.length)
                 yield message
             self.length = most
+            if self._start == len(self._buffer):  # so many and no more had come
+                self._let_go()
+                self.more = False
             return
         end = self.length = len(data)
         at, head, limit = 0, _LENGTH.size, self.limit

@@ -23,12 +23,15 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net import listener as module
 from dynamesis.cluster.net.inbound import QUESTIONS, Inbound
+from dynamesis.cluster.net.turns import TURN
 from dynamesis.cluster.net.wire import Decoder, encode
 from dynamesis.harness.processes.ports import reserve
 from node_world import CLIENT, SECRET, NodeAlone, Raw, ended, in_loop, listening, until
 from test_overload import anonymous_bytes
 
 MIB = 1 << 20
+#: bytes that one read of a socket brings at most
+READ = 256 << 10
 ANSWER = GetReply(1, (), b"", QuorumInfo(1, 1, 1, 0, "n1"))
 
 
@@ -206,3 +209,38 @@ def test_a_decoder_gives_so_many_at_a_time_and_loses_none(most: int) -> None:
             assert len(came) <= before + most
     assert came == [*range(50), *range(50)]
     assert decoder.pending == 0
+
+
+@in_loop
+async def test_one_that_was_shed_while_it_did_not_read_is_held_back_again() -> None:
+    large = GetReply(1, (Version(bytes(8 * MIB)),), b"", QuorumInfo(1, 1, 1, 0, "n1"))
+    most, puts = 0, 0
+
+    def deliver(inbound: Inbound, messages: Iterable[Message]) -> None:
+        nonlocal most, puts
+        for message in messages:
+            if isinstance(message, Get):
+                inbound.reply(large)
+                continue
+            puts += 1
+            time.sleep(2 * TURN)
+            most = max(most, len(inbound.waiting))
+
+    async with listening(deliver) as (port, address):
+        raw = await Raw.greeted(address, CLIENT, taken=64 << 10)
+        raw.write(gets(QUESTIONS))
+        await until(lambda: port.channels and _only(port).clogged, "it does not read")
+        await until(lambda: len(_only(port).waiting) == QUESTIONS - 1, "the others wait")
+        _only(port).shed("too much waits")
+        assert await raw.read() == large
+        for _ in range(QUESTIONS - 1):
+            assert isinstance(await raw.read(), Refusal)
+        put = encode(Put(1, "", Key(b"k"), bytes(MIB // 128)))
+        raw.write(put * 512)
+        await until(lambda: puts == 512, "all are handed on")
+        assert most <= 2 * READ // len(put) + 1
+
+
+def _only(port: module.Listener) -> Inbound:
+    (inbound,) = port.channels.values()
+    return inbound

@@ -120,6 +120,18 @@ def test_of_messages_that_came_together_the_longest_is_known() -> None:
     assert decoder.length >= 9000
 
 
+@pytest.mark.parametrize("cut", [0, 5])
+def test_whether_more_came_than_was_asked_for_is_known(cut: int) -> None:
+    """However it was cut: a connection that has sent more may be closed for it."""
+    decoder, data = Decoder(CLIENT_LIMIT), encode(Get(1, b"k")) * 3
+    assert not [*decoder.messages(data[:cut])]
+    assert len([*decoder.messages(data[cut:], 3)]) == 3
+    assert (decoder.more, decoder.pending) == (False, 0)
+    assert not [*decoder.messages(data[:cut])]
+    assert len([*decoder.messages(data[cut:], 2)]) == 2
+    assert (decoder.more, decoder.pending) == (True, len(data) // 3)
+
+
 def test_a_limit_may_change_between_two_messages_that_came_together() -> None:
     decoder = Decoder(100)
     big = Put(1, "r", b"k", b"v" * 1000)
