@@ -34,8 +34,10 @@ GREETING_TIMEOUT = 10.0
 FRAME_TIMEOUT = 60.0
 #: questions of a client that are made of what it sent before some were handed on
 QUESTIONS = 64
-#: bytes that came together which are too few to be counted
+#: bytes that came together which are too few to be counted, and what a question takes beside the
+#: bytes that it came in
 _FEW = 4096
+_QUESTION = 384
 #: role -> the messages that it may send
 Accepts = Mapping[str, frozenset[type]]
 
@@ -149,6 +151,7 @@ class Inbound(Stream):
             self._questions(data)
             return
         taken, size = self.decoder.taken, len(data) + (self.waits or self.held)
+        before = len(self.waiting)
         self.active = self._loop.time()
         if self._role:
             self._questions(data)
@@ -160,6 +163,7 @@ class Inbound(Stream):
             self._listener.hold(self, 0)  # its HELLO may have come in pieces
         else:
             self._look_at_rest(taken)
+            size += _QUESTION * (len(self.waiting) - before)
             if size > _FEW and (self.waiting or self.decoder.more):
                 self._listener.wait(self, size)
 

@@ -130,6 +130,32 @@ async def test_above_their_bound_the_longest_are_refused_and_the_others_answered
 
 
 @in_loop
+async def test_questions_count_with_what_they_take_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They came in a quarter of the bytes that may wait."""
+    monkeypatch.setattr(module, "WAITING_BOUND", 1 * MIB)
+    monkeypatch.setattr(module, "WAITING_LEFT", MIB // 2)
+    put = encode(Put(1, "of a client", Key(b"k"), b"v"))
+    assert 64 * QUESTIONS * len(put) < MIB // 4
+
+    def deliver(inbound: Inbound, messages: Iterable[Message]) -> None:
+        for _ in messages:
+            time.sleep(2 * TURN)  # the others are read meanwhile
+            inbound.reply(ANSWER)
+
+    async with listening(deliver) as (port, address):
+        crowd = [await Raw.greeted(address, CLIENT) for _ in range(64)]
+        await until(lambda: not port.strangers, "all are greeted")
+        for raw in crowd:
+            raw.write(put * QUESTIONS)
+        answers = [await raw.read() for raw in crowd]
+        refused = [answer for answer in answers if isinstance(answer, Refusal)]
+        assert refused
+        assert {answer.code for answer in refused} == {"overloaded"}
+
+
+@in_loop
 async def test_of_one_that_sent_far_too_much_the_rest_is_dropped_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
