@@ -110,6 +110,12 @@ class Inbound(Stream):
         self.send_frame(encode(message, self._out_limit))
 
     @property
+    def descriptor(self) -> int:
+        """The number of its descriptor: the system gives out the lowest that is free."""
+        its = None if self.transport is None else self.transport.get_extra_info("socket")
+        return -1 if its is None else int(its.fileno())
+
+    @property
     def kept(self) -> int:
         """Bytes of answers in memory: a write stays there whole until the kernel has all of it."""
         taken, writes = self.delivered, self._writes
@@ -209,6 +215,7 @@ class Inbound(Stream):
 
     def _frame_began(self) -> None:
         self.since = self._loop.time()
+        self._listener.begins(self)
         if self._watch is None:
             self._watch = self._loop.call_later(FRAME_TIMEOUT, self._look_at_frame)
 

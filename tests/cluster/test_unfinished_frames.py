@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, ValuesView
 from contextlib import asynccontextmanager
 
 import pytest
@@ -117,3 +117,30 @@ async def test_a_node_whose_hello_came_in_pieces_is_no_hoarder(
         await until(lambda: watch._watch is None, "its time is over")
         raw.say(Ping(1))
         await until(lambda: asked == [Ping(1)], "it is served on")
+
+
+class Searched(dict[int, inbound.Inbound]):
+    """The connections of a port, and how often all of them were looked at."""
+
+    times = 0
+
+    def values(self) -> ValuesView[inbound.Inbound]:
+        self.times += 1
+        return super().values()
+
+
+@in_loop
+async def test_floods_of_unfinished_frames_do_not_cost_a_search_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    half = HALF[: 64 << 10]
+    monkeypatch.setattr(module, "HALF_BOUND", 20 * len(half))
+    events: list[str] = []
+    async with listening(
+        lambda inbound, messages: None, lambda event, **fields: events.append(event)
+    ) as (port, address):
+        port.channels = searched = Searched()
+        for _ in range(100):
+            (await Raw.greeted(address, CLIENT)).write(half)
+        await until(lambda: events.count("bad-frame") == 80, "all but 20 are cut off")
+        assert searched.times < 10
