@@ -25,6 +25,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Version,
 )
 from dynamesis.cluster.net.exceptions import DynamoError
+from dynamesis.cluster.net.wire import CLIENT_LIMIT
 from node_world import in_loop
 from test_client_library import HELLO, WORTH, Speaker, scripted
 
@@ -131,6 +132,21 @@ def test_a_client_that_cannot_work_is_not_made(
 ) -> None:
     with pytest.raises(kind, match=message):
         Client(**({"addresses": ["127.0.0.1:7101"]} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("part", "code"),
+    [("key", "key-too-large"), ("value", "value-too-large"), ("context", "bad-context")],
+)
+@in_loop
+async def test_what_no_frame_takes_is_named(part: str, code: str) -> None:
+    node = Recording()
+    put = {"key": b"k", "value": b"v"} | {part: bytes(CLIENT_LIMIT)}
+    async with scripted(node) as address, Client([address]) as store:
+        with pytest.raises(BadRequest) as caught:
+            await store.put(**put)
+        assert (caught.value.code, caught.value.definite) == (code, True)
+    assert not node.received
 
 
 @pytest.mark.parametrize("client_driven", [False, True])
