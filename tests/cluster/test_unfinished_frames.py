@@ -95,7 +95,7 @@ async def test_a_frame_has_a_deadline_and_a_busy_connection_none(
 
 
 @in_loop
-async def test_a_node_whose_hello_came_in_pieces_is_no_hoarder(
+async def test_a_node_whose_hello_came_in_pieces_keeps_its_link(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(inbound, "FRAME_TIMEOUT", 1.0)
