@@ -23,7 +23,7 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.stream import Stream
-from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError, encode
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, Unwanted, WireError, encode
 
 if TYPE_CHECKING:
     from dynamesis.cluster.net.listener import Listener
@@ -38,6 +38,7 @@ QUESTIONS = 64
 #: bytes that it came in
 _FEW = 4096
 _QUESTION = 384
+_GREETING = frozenset[type]((Hello,))
 #: role -> the messages that it may send
 Accepts = Mapping[str, frozenset[type]]
 
@@ -62,6 +63,7 @@ class Inbound(Stream):
 
     def __init__(self, listener: Listener, channel: int) -> None:
         super().__init__(out_limit=listener.out_limit)
+        self.decoder.take_only(_GREETING)
         self.channel = channel
         self.peer: str | None = None
         #: questions of a client that are not answered yet
@@ -340,6 +342,7 @@ class Inbound(Stream):
             self._accepted = self._listener.accepts[message.role]
             self.peer = message.node if message.role == "node" else None
             self.decoder.limit = NODE_LIMIT if self.peer else CLIENT_LIMIT
+            self.decoder.take_only(self._accepted)
             if self._deadline is not None:
                 self._deadline.cancel()
             if self.peer is not None:
@@ -372,4 +375,4 @@ class Inbound(Stream):
 
 
 def _name(message: Message) -> str:
-    return type(message).__name__
+    return message.kind if isinstance(message, Unwanted) else type(message).__name__
