@@ -282,6 +282,8 @@ class _Attempts:
                     self._route.failed(endpoint)
                     if others:
                         continue
+                elif error.code == "timeout":
+                    self._route.unanswered(endpoint)
                 self._judge(error, deadline - loop.time())
                 await asyncio.sleep(min(error.retry_after or BACKOFF[0], deadline - loop.time()))
                 others = list(await self._route.order(self._key, deadline))
