@@ -32,6 +32,8 @@ from dynamesis.cluster.net.wire import NODE_LIMIT, WireError, encode
 BACKOFF = (0.05, 1.0)
 #: unsent bytes above which a link takes no more; below it a frame of any size
 LINK_BOUND = 32 << 20
+#: seconds for a peer that has broken the protocol to take what was sent to it, with the reason
+LAST_WORDS = 5.0
 #: bytes of a frame that is kept beyond its tick
 _KEPT = 64 << 10
 
@@ -73,6 +75,7 @@ class _LinkStream(Dialled):
 
     def on_fault(self, reason: str) -> None:
         self._link.emit("bad-frame", peer=self._link.peer, reason=reason)
+        self._loop.call_later(LAST_WORDS, self.abort, reason)
 
 
 class Link:

@@ -262,6 +262,23 @@ async def test_rubbish_on_a_link_that_is_up_breaks_it() -> None:
 
 
 @in_loop
+async def test_a_peer_that_breaks_the_protocol_and_reads_nothing_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it has not taken is not waited for, for as long as it is stopped, say."""
+    monkeypatch.setattr(peers, "LAST_WORDS", 0.2)
+    async with world() as w:
+        w.peer.reads = False
+        await w.until_event(LinkUp("n2"))
+        for rid in range(5):
+            w.peers.send("n2", ReplicaPut(rid, bytes(4 << 20), {}))
+        w.peer.say(b"\xff" * 8)
+        await until(lambda: w.downs(), "it is down")
+        assert "is announced" in w.downs()[0]
+        await until(lambda: w.events.count(LinkUp("n2")) == 2, "it is up again")
+
+
+@in_loop
 async def test_a_refusal_by_the_peer_is_an_answer() -> None:
     async with world() as w:
         await w.until_event(LinkUp("n2"))
