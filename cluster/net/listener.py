@@ -188,7 +188,7 @@ class Listener:
         inbound.abort(reason)
 
     def _look_at_readers(self) -> None:
-        """Cut off the clients that have read nothing for too long."""
+        """Cut off the clients, and what is about to close, that have read nothing for too long."""
         loop = asyncio.get_running_loop()
         self._looking = loop.call_later(LOOK, self._look_at_readers)
         now = loop.time()
@@ -196,7 +196,9 @@ class Listener:
             unsent, read = inbound.unsent, inbound.delivered
             if not unsent or read != inbound.read:
                 inbound.read, inbound.read_at = read, now
-            elif now - inbound.read_at > READER_TIMEOUT and inbound.peer is None:
+            elif now - inbound.read_at <= READER_TIMEOUT:
+                continue
+            elif inbound.peer is None or inbound.closing:
                 self._cut_off(inbound, f"has read nothing for {READER_TIMEOUT:g} s")
 
     def left(self, inbound: Inbound) -> None:

@@ -10,15 +10,17 @@ import pytest
 from dynamesis.cluster.core.protocol.messages import (
     Get,
     GetReply,
+    Hello,
     Key,
     Message,
     QuorumInfo,
+    ReplicaGet,
     Version,
 )
 from dynamesis.cluster.net import listener as module
 from dynamesis.cluster.net.inbound import Inbound
 from dynamesis.cluster.net.wire import encode
-from node_world import CLIENT, Raw, in_loop, listening, until
+from node_world import CLIENT, SECRET, Raw, in_loop, listening, until
 
 MIB = 1 << 20
 #: more than the kernel takes of an answer that is not read
@@ -80,3 +82,21 @@ async def test_those_that_are_closing_make_room(monkeypatch: pytest.MonkeyPatch)
         late = await Raw.greeted(address, CLIENT)
         late.say(Get(1, Key(b"k")))
         assert await late.read() == ANSWER
+
+
+@in_loop
+async def test_a_node_that_is_hung_up_on_has_a_time_in_which_to_read_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that is stopped need not read as long as its link is good."""
+    monkeypatch.setattr(module, "READER_TIMEOUT", 0.5)
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    async with listening(answer, secret=SECRET) as (port, address):
+        raw = await Raw.greeted(address, Hello("n2", "dynamesis"), taken=64 << 10)
+        raw.say(ReplicaGet(1, Key(b"k")))
+        await until(lambda: port.unsent, "it leaves some")
+        await asyncio.sleep(1.0)
+        assert len(port.channels) == 1
+        (inbound,) = port.channels.values()
+        inbound.fault("it is to be hung up on, and does not see that")
+        await until(lambda: not port.channels, "it is given up")
