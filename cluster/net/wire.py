@@ -55,7 +55,7 @@ def encode(message: Message, limit: int = NODE_LIMIT) -> bytes:
 
 
 class Unwanted(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What stands for a message of a kind that is not taken: of such only this much is looked at.
+    """In place of a message of a kind that is not taken, of which only this much is looked at.
     A list in a list in what an administrator may ask takes a byte in a frame, and 80 in memory."""
 
     kind: str
@@ -178,7 +178,7 @@ class Decoder:
             return self._unwanted(body, error)
 
     def _unwanted(self, body: bytes | memoryview, error: Exception) -> Message:
-        """What stands for a message that was not decoded. Raises WireError for none."""
+        """In place of a message that was not decoded. Raises WireError for what is none."""
         unwanted = None if self._taken is None else _looked_at(body)
         if unwanted is None or unwanted.kind in (self._taken or ()) or unwanted.kind not in _KINDS:
             raise _not_a_message(len(body), error) from error
@@ -207,7 +207,7 @@ def _decoder(kinds: frozenset[type]) -> _Decode:
 def _looked_at(body: bytes | memoryview) -> Unwanted | None:
     with suppress(*_WRONG):
         return _numbered(body)
-    with suppress(*_WRONG):  # of some kinds it is no number that comes first
+    with suppress(*_WRONG):  # not all kinds begin with a number
         return Unwanted(_kind(body).kind)
     return None
 

@@ -214,7 +214,7 @@ def test_of_what_a_connection_does_not_take_only_the_kind_and_the_number_are_loo
         b"",
     ],
 )
-def test_what_is_no_message_of_any_kind_is_no_unwanted_one_either(body: bytes) -> None:
+def test_what_cannot_be_a_message_is_not_taken_for_an_unwanted_one(body: bytes) -> None:
     decoder = Decoder(CLIENT_LIMIT)
     decoder.take_only(frozenset((Get, Put)))
     with pytest.raises(WireError, match="is not a message"):
