@@ -7,6 +7,7 @@ import ssl
 from typing import Any, Self
 
 from dynamesis.cluster.client.client import Connection
+from dynamesis.cluster.client.validation import text
 from dynamesis.cluster.core.protocol.messages import Ask, AskReply
 from dynamesis.cluster.net.wire import ADMIN_LIMIT
 
@@ -27,10 +28,11 @@ class AdminClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`timeout`: seconds for the connection, and again for each answer; `secret`: that
-        of the cluster; `tls` as cluster.config.tls.client_context makes it."""
+        of the cluster; `tls` as cluster.config.tls.client_context makes it. Raises TypeError or
+        ValueError for a secret that cannot be right."""
         self._address = address
         self._timeout = timeout
-        self._secret = secret
+        self._secret = text("secret", secret)
         self._tls = tls
         self._connection: Connection | None = None
 

@@ -47,7 +47,9 @@ from dynamesis.cluster.client.validation import (
     key_bytes,
     some_bytes,
     some_text,
+    text,
     whole,
+    yes_or_no,
 )
 from dynamesis.cluster.client.validation import addresses as checked_addresses
 from dynamesis.cluster.core.protocol.errors import ERRORS
@@ -123,6 +125,9 @@ class Client:
         TypeError or ValueError for an argument that cannot be right."""
         self._timeout = duration("timeout", timeout)
         hello_timeout = duration("hello_timeout", hello_timeout)
+        cluster = text("cluster", cluster)
+        if secret is not None:
+            secret = text("secret", secret)
         self._endpoints = [
             Endpoint(address, cluster, hello_timeout, secret, tls, connect)
             for address in checked_addresses(addresses)
@@ -226,6 +231,7 @@ class Client:
         content = some_bytes("note" if deleted else "value", value)
         basis = some_bytes("context", context)
         known_as = some_text("request", request) or f"{self._name}.{next(self._requests)}"
+        sent_before = yes_or_no("again", sent_before)
 
         def put(node: Connection, timeout: float, again: bool) -> Awaitable[PutResult]:
             return node.put(
@@ -276,6 +282,8 @@ class _Attempts:
                     self._route.failed(endpoint)
                     if others:
                         continue
+                elif error.code == "timeout":
+                    self._route.unanswered(endpoint)
                 self._judge(error, deadline - loop.time())
                 await asyncio.sleep(min(error.retry_after or BACKOFF[0], deadline - loop.time()))
                 others = list(await self._route.order(self._key, deadline))

@@ -108,6 +108,9 @@ class Route(Protocol):
     def failed(self, endpoint: Endpoint) -> None:
         """`endpoint` does not serve now."""
 
+    def unanswered(self, endpoint: Endpoint) -> None:
+        """`endpoint` has not answered in time: it may be stopped, with its connections open."""
+
     def coordinated(self, endpoint: Endpoint, coordinator: str) -> None:
         """A put that `endpoint` was asked for was coordinated by this node."""
 
@@ -125,6 +128,9 @@ class ServerDriven:
     def failed(self, endpoint: Endpoint) -> None:
         if self._endpoints[self._current] is endpoint:
             self._current = (self._current + 1) % len(self._endpoints)
+
+    def unanswered(self, endpoint: Endpoint) -> None:
+        self.failed(endpoint)  # others may serve
 
     def coordinated(self, endpoint: Endpoint, coordinator: str) -> None:
         pass
@@ -159,6 +165,9 @@ class ClientDriven:
         self._endpoints.remove(endpoint)
         self._endpoints.append(endpoint)
         self._fetched = float("-inf")
+
+    def unanswered(self, endpoint: Endpoint) -> None:
+        pass
 
     def coordinated(self, endpoint: Endpoint, coordinator: str) -> None:
         if coordinator != endpoint.node:

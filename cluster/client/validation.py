@@ -38,26 +38,49 @@ def some_bytes(name: str, value: object) -> bytes:
 
 def some_text(name: str, value: object) -> str:
     """Text, "" for None. Raises BadRequest."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    raise _wrong(name, "str", value)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _wrong(name, "str", value)
+    if not (value.isascii() or is_unicode(value)):
+        raise failure("bad-request", f"{name} {value[:80]!r} cannot be written in UTF-8")
+    return value
+
+
+def is_unicode(text: str) -> bool:
+    """Whether there is UTF-8 for it: there is none for a lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def yes_or_no(name: str, value: object) -> bool:
+    """Raises BadRequest for anything but a bool."""
+    if isinstance(value, bool):
+        return value
+    raise _wrong(name, "bool", value)
 
 
 #: what a request asks for that asks for nothing
 DEFAULTS = RequestOptions()
 #: worked out once: that costs more than to check a request
 _FIELDS = msgspec.structs.fields(RequestOptions)
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def checked(options: object) -> RequestOptions:
-    """RequestOptions whose fields are of the right types. Raises BadRequest."""
+    """RequestOptions whose fields are of the right types, and numbers that a message can carry.
+    Raises BadRequest."""
     if not isinstance(options, RequestOptions):
         raise _wrong("options", "dynamesis.cluster.client.client.RequestOptions", options)
     if options is DEFAULTS:
         return options
     try:
         msgspec.convert(msgspec.structs.astuple(options), RequestOptions)
-    except msgspec.ValidationError:
+        _encode(options)
+    except (msgspec.ValidationError, OverflowError):
         pass  # which field it is, and how it is called, is found one by one
     else:
         return options
@@ -67,7 +90,8 @@ def checked(options: object) -> RequestOptions:
             continue
         try:
             msgspec.convert(given, field.type)
-        except msgspec.ValidationError as error:
+            _encode(given)
+        except (msgspec.ValidationError, OverflowError) as error:
             raise failure("bad-request", f"option {field.name} is {given!r}: {error}") from None
     return options
 
@@ -89,6 +113,15 @@ def addresses(given: Sequence[str]) -> list[str]:
     if len(set(given)) < len(given):
         raise ValueError(f"an address comes twice: {list(given)}")
     return list(given)
+
+
+def text(name: str, given: object) -> str:
+    """Raises TypeError for anything but text, ValueError for text without UTF-8."""
+    if not isinstance(given, str):
+        raise TypeError(f"{name} is text, not {type(given).__name__}")
+    if not is_unicode(given):
+        raise ValueError(f"{name} is text that cannot be written in UTF-8")
+    return given
 
 
 def duration(name: str, seconds: object) -> float:

@@ -223,8 +223,8 @@ def _time_is_up(answer: asyncio.Future[Message]) -> None:
 
 def _too_large(question: Question) -> str:
     """What of a question that no frame takes is to blame."""
-    key = len(getattr(question, "key", b""))
-    return "key-too-large" if key > len(getattr(question, "value", b"")) else "value-too-large"
+    parts = {"value-too-large": "value", "key-too-large": "key", "bad-context": "context"}
+    return max(parts, key=lambda code: len(getattr(question, parts[code], b"")))
 
 
 class Connect(Protocol):

@@ -44,6 +44,11 @@ class Handshake:
         self._context = context
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def descriptor(self) -> int:
+        """As of an Inbound."""
+        return self.socket.fileno()
+
     def start(self) -> None:
         """Begin, if there is room."""
         self._listener.handshakes[self] = None

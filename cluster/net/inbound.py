@@ -23,7 +23,7 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net import auth as guard
 from dynamesis.cluster.net.stream import Stream
-from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, WireError, encode
+from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT, Unwanted, WireError, encode
 
 if TYPE_CHECKING:
     from dynamesis.cluster.net.listener import Listener
@@ -34,8 +34,11 @@ GREETING_TIMEOUT = 10.0
 FRAME_TIMEOUT = 60.0
 #: questions of a client that are made of what it sent before some were handed on
 QUESTIONS = 64
-#: bytes that came together which are too few to be counted
+#: bytes that came together which are too few to be counted, and what a question takes beside the
+#: bytes that it came in
 _FEW = 4096
+_QUESTION = 384
+_GREETING = frozenset[type]((Hello,))
 #: role -> the messages that it may send
 Accepts = Mapping[str, frozenset[type]]
 
@@ -60,6 +63,7 @@ class Inbound(Stream):
 
     def __init__(self, listener: Listener, channel: int) -> None:
         super().__init__(out_limit=listener.out_limit)
+        self.decoder.take_only(_GREETING)
         self.channel = channel
         self.peer: str | None = None
         #: questions of a client that are not answered yet
@@ -96,13 +100,22 @@ class Inbound(Stream):
         self._deadline: asyncio.TimerHandle | None = None
 
     def idle(self, before: float) -> bool:
-        """Whether it has no question open, and none came since `before`; never a node's."""
-        return self.peer is None and self.owed <= 0 and not self.closing and self.active < before
+        """Whether it has no question open, and none came since `before`; never a node's. So is one
+        that is about to close, for as long as its reader takes for what it was sent."""
+        if self.peer is not None or self.given_up or self.active >= before:
+            return False
+        return self.owed <= 0 or self.closing
 
     def reply(self, message: Message) -> None:
         """Answer one question. Raises WireError if the answer is over the limit."""
         self.owed -= 1
         self.send_frame(encode(message, self._out_limit))
+
+    @property
+    def descriptor(self) -> int:
+        """The number of its descriptor: the system gives out the lowest that is free."""
+        its = None if self.transport is None else self.transport.get_extra_info("socket")
+        return -1 if its is None else int(its.fileno())
 
     @property
     def kept(self) -> int:
@@ -146,13 +159,19 @@ class Inbound(Stream):
             self._questions(data)
             return
         taken, size = self.decoder.taken, len(data) + (self.waits or self.held)
+        before = len(self.waiting)
         self.active = self._loop.time()
         if self._role:
             self._questions(data)
         else:
             self._first(data)
-        if not self.closing and self.peer is None:
+        if self.closing:
+            return
+        if self.peer is not None:
+            self._listener.hold(self, 0)  # its HELLO may have come in pieces
+        else:
             self._look_at_rest(taken)
+            size += _QUESTION * (len(self.waiting) - before)
             if size > _FEW and (self.waiting or self.decoder.more):
                 self._listener.wait(self, size)
 
@@ -198,6 +217,7 @@ class Inbound(Stream):
 
     def _frame_began(self) -> None:
         self.since = self._loop.time()
+        self._listener.begins(self)
         if self._watch is None:
             self._watch = self._loop.call_later(FRAME_TIMEOUT, self._look_at_frame)
 
@@ -285,9 +305,10 @@ class Inbound(Stream):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self.waiting:
+        if self.waiting or self.decoder.more:
             self._turns.go_on(self)
         elif not self.closing and self.transport is not None:
+            self._is_held_back = False  # what waited was shed
             self.transport.resume_reading()
 
     def hold_back(self) -> None:
@@ -321,6 +342,7 @@ class Inbound(Stream):
             self._accepted = self._listener.accepts[message.role]
             self.peer = message.node if message.role == "node" else None
             self.decoder.limit = NODE_LIMIT if self.peer else CLIENT_LIMIT
+            self.decoder.take_only(self._accepted)
             if self._deadline is not None:
                 self._deadline.cancel()
             if self.peer is not None:
@@ -353,4 +375,4 @@ class Inbound(Stream):
 
 
 def _name(message: Message) -> str:
-    return type(message).__name__
+    return message.kind if isinstance(message, Unwanted) else type(message).__name__

@@ -15,6 +15,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Container, Iterable
 from itertools import count
+from operator import attrgetter
 
 from dynamesis.cluster.config.config import split_address
 from dynamesis.cluster.core.protocol.events import Reply
@@ -101,6 +102,8 @@ class Listener:
         #: connections that have not sent HELLO yet, with a proof where one is due, oldest first
         self.strangers: dict[Inbound, None] = {}
         self.stopping = False
+        #: clients that have left a frame unfinished, for longest first, and bytes of all these
+        self._holders: dict[Inbound, None] = {}
         self._held = 0
         self._waiting = 0
         #: those that were idle for longest at the last search, and when the next one is due
@@ -124,13 +127,21 @@ class Listener:
         can neither fill the memory nor keep others from sending."""
         self._held += pending - inbound.held
         inbound.held = pending
-        while pending and self._held > HALF_BOUND:
-            holding = (other for other in self.channels.values() if other.held)
-            oldest = min(holding, key=lambda other: other.since)
+        if not pending:
+            self._holders.pop(inbound, None)
+            return
+        self._holders[inbound] = None
+        while self._held > HALF_BOUND:
+            oldest = next(iter(self._holders))
             self._held -= oldest.held
             oldest.held = 0
+            del self._holders[oldest]
             oldest.decoder.discard()
             oldest.fault(f"more than {HALF_BOUND} bytes of unfinished frames on all connections")
+
+    def begins(self, inbound: Inbound) -> None:
+        """A client has begun another frame, which is the latest."""
+        self._holders.pop(inbound, None)
 
     def wait(self, inbound: Inbound, size: int) -> None:
         """So many bytes of a client's questions wait for a turn. Above what all of them may have,
@@ -157,16 +168,18 @@ class Listener:
         elif self._unread > READERS_BOUND:
             self._count_unread()
             while self._unread > READERS_BOUND:
-                most = max(self.channels.values(), key=_unread_of_client)
-                if not _unread_of_client(most):
+                most = max(self.channels.values(), key=attrgetter("counted"))
+                if not most.counted:
                     return
                 self._cut_off(most, f"clients have left more than {READERS_BOUND} bytes unread")
 
     def _count_unread(self) -> None:
         """Count anew: what was read since is not known before it is asked for."""
+        self._unread = 0
         for inbound in self.channels.values():
-            inbound.counted = inbound.kept if inbound.peer is None else 0
-        self._unread = sum(inbound.counted for inbound in self.channels.values())
+            its = inbound.peer is None and not inbound.given_up
+            inbound.counted = inbound.kept if its else 0
+            self._unread += inbound.counted
 
     def _cut_off(self, inbound: Inbound, reason: str) -> None:
         self._unread -= inbound.counted
@@ -175,7 +188,7 @@ class Listener:
         inbound.abort(reason)
 
     def _look_at_readers(self) -> None:
-        """Cut off the clients that have read nothing for too long."""
+        """Cut off the clients, and what is about to close, that have read nothing for too long."""
         loop = asyncio.get_running_loop()
         self._looking = loop.call_later(LOOK, self._look_at_readers)
         now = loop.time()
@@ -183,7 +196,9 @@ class Listener:
             unsent, read = inbound.unsent, inbound.delivered
             if not unsent or read != inbound.read:
                 inbound.read, inbound.read_at = read, now
-            elif now - inbound.read_at > READER_TIMEOUT and inbound.peer is None:
+            elif now - inbound.read_at <= READER_TIMEOUT:
+                continue
+            elif inbound.peer is None or inbound.closing:
                 self._cut_off(inbound, f"has read nothing for {READER_TIMEOUT:g} s")
 
     def left(self, inbound: Inbound) -> None:
@@ -198,7 +213,7 @@ class Listener:
         left for what else the process needs. Otherwise a stranger has to go, or else the connection
         that was idle for longest; without either the new one is refused."""
         full = self._full()
-        number, most = _descriptor(newest), descriptors.most()
+        number, most = newest.descriptor, descriptors.most()
         reserved = descriptors.reserved(most, self.reserved)
         if not full and number < most - reserved:
             return True
@@ -369,16 +384,3 @@ class Listener:
         """Wait no longer for readers that do not read."""
         for inbound in list(self.channels.values()):
             inbound.abort("the node stops")
-
-
-def _unread_of_client(inbound: Inbound) -> int:
-    return 0 if inbound.peer is not None or inbound.closing else inbound.counted
-
-
-def _descriptor(newest: Inbound | Handshake) -> int:
-    """The number of a connection's descriptor: the system gives out the lowest that is free."""
-    if isinstance(newest, Handshake):
-        return newest.socket.fileno()
-    transport = newest.transport
-    its = None if transport is None else transport.get_extra_info("socket")
-    return -1 if its is None else int(its.fileno())

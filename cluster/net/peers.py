@@ -32,6 +32,8 @@ from dynamesis.cluster.net.wire import NODE_LIMIT, WireError, encode
 BACKOFF = (0.05, 1.0)
 #: unsent bytes above which a link takes no more; below it a frame of any size
 LINK_BOUND = 32 << 20
+#: seconds for a peer that has broken the protocol to take what was sent to it, with the reason
+LAST_WORDS = 5.0
 #: bytes of a frame that is kept beyond its tick
 _KEPT = 64 << 10
 
@@ -73,6 +75,7 @@ class _LinkStream(Dialled):
 
     def on_fault(self, reason: str) -> None:
         self._link.emit("bad-frame", peer=self._link.peer, reason=reason)
+        self._loop.call_later(LAST_WORDS, self.abort, reason)
 
 
 class Link:
@@ -91,10 +94,10 @@ class Link:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.peer = peer
+        self.address = address
         self.post = post
         self.post_all = post_all
         self.emit = emit
-        self._address = address
         self._mine = mine
         self._secret = secret
         self._tls = tls
@@ -144,6 +147,15 @@ class Link:
             # whatever wakes it, attempts keep the least distance
             await asyncio.sleep(max(0.0, self._last_dial + BACKOFF[0] - loop.time()))
 
+    def give_up(self) -> None:
+        """Another link takes its place: as if it had broken."""
+        reason = "given up for another address"
+        if self._stream is not None:
+            self._stream.abort(reason)
+            self._went_down(self._stream, reason)
+        for rid, _ in self._take_waiting():
+            self._refuse(rid)
+
     def wake(self) -> None:
         """There is reason to think that the peer can be reached: if it is not, dial it now and
         not at the end of the pause."""
@@ -166,10 +178,10 @@ class Link:
         """One connection from dial to end; whether it was ever up."""
         self._stream = stream = _LinkStream(self, self._mine, self._secret)
         try:
-            theirs = await dial(self._address, stream, self._hello_timeout, self._tls)
+            theirs = await dial(self.address, stream, self._hello_timeout, self._tls)
             if theirs.node != self.peer:
                 stream.close("wrong node")
-                raise DialFailed(f"{self._address} is node {theirs.node[:80]!r}, not {self.peer!r}")
+                raise DialFailed(f"{self.address} is node {theirs.node[:80]!r}, not {self.peer!r}")
             self._went_up(stream)
             reason = await stream.ended
         except DialFailed as error:
@@ -251,8 +263,13 @@ class Peers:
         self._frame = b""
 
     def add(self, peer: str, address: str) -> None:
-        """Dial `peer` at `address` from now on, and keep at it."""
-        if peer in self._tasks:
+        """Dial `peer` at `address` from now on, and keep at it. The link to that address stays,
+        where there is one."""
+        known = self._links.get(peer)
+        if known is not None:
+            if known.address == address:
+                known.wake()
+                return
             self._tasks.pop(peer).cancel()
         link = Link(
             peer,
@@ -269,6 +286,8 @@ class Peers:
         task = asyncio.ensure_future(link.keep_up())
         task.add_done_callback(_raise)
         self._tasks[peer] = task
+        if known is not None:
+            known.give_up()  # what is sent now for that goes by the new link
 
     def send(self, peer: str, message: Question) -> None:
         """Send, or post SendFailed: for want of a link, or of an address."""

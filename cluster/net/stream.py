@@ -65,6 +65,11 @@ class Stream(asyncio.Protocol):
         return self._given_up or transport is None or transport.is_closing()
 
     @property
+    def given_up(self) -> bool:
+        """Whether it ends now. One that is closing otherwise keeps what it has not sent yet."""
+        return self._given_up
+
+    @property
     def unsent(self) -> int:
         """Bytes that the kernel has not taken yet."""
         waiting = 0 if self.transport is None else self.transport.get_write_buffer_size()

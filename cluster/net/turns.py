@@ -7,8 +7,9 @@ again. So neither many clients nor one that sends without a pause delay the answ
 requests in progress wait, and each connection is as far away as any other.
 
 A connection is not read while anything of it waits, nor is anything handed on of one, a node's
-too, that does not read its answers: what waits is at most what one read of the socket brings, and
-unread answers are bounded by those to one question more. Of what a client has sent together only so
+too, that does not read its answers: what waits is at most what two reads of the socket bring (it
+is read as often in a tick as it has sent something, until something waits already), and unread
+answers are bounded by those to one question more. Of what a client has sent together only so
 much is made into questions at a time; the rest waits as the bytes that it came in.
 
 How long a question has waited in this process (`waited`) is counted from when the socket could have

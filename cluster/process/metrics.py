@@ -186,12 +186,13 @@ class MetricsPort:
                 asked = head.split(b" ", 2)[:2] == [b"GET", b"/metrics"]
                 body = self._fresh() if asked else b"there is only GET /metrics\n"
                 writer.write(_HEAD % (b"200 OK" if asked else b"404 Not Found", len(body)) + body)
-                await writer.drain()
+                writer.close()
+                await writer.wait_closed()  # its reader has it: until then it counts
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             pass  # such a scraper gets no answer
         finally:
             self._open.pop(writer, None)
-            writer.close()
+            writer.transport.abort()
 
     def _fresh(self) -> bytes:
         now = asyncio.get_running_loop().time()

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from asyncio import FIRST_COMPLETED
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -24,14 +26,18 @@ from dynamesis.cluster.core.protocol.messages import (
     PutReply,
     Refusal,
 )
-from dynamesis.cluster.net.stream import Dialled, dial
+from dynamesis.cluster.net.stream import DialFailed, Dialled, dial
 from dynamesis.cluster.net.wire import CLIENT_LIMIT, NODE_LIMIT
 
 Op = Literal["put", "get"]
-#: seconds for a connection, and for the last answers
+#: seconds for a connection, and for the last answers of a stretch
 _PATIENCE = 20.0
 #: keys that each slot goes through, while their values fit here (bytes)
 _KEYS, _BYTES = 16, 16 << 20
+
+
+class LoadFailed(Exception):
+    """What was asked for was refused, or not answered: figures would mean nothing."""
 
 
 class _Slot:
@@ -98,19 +104,21 @@ class Driver:
         self.connections: list[LoadConnection] = []
 
     async def connect(self, in_flight: int, size: int) -> None:
-        """Open the connections. Raises DialFailed."""
+        """Open the connections. Raises LoadFailed."""
         count = min(in_flight, len(self._addresses))
         for address in self._addresses[:count]:
             load = LoadConnection(self._cluster)
-            await dial(address, load, _PATIENCE)
+            try:
+                await dial(address, load, _PATIENCE)
+            except DialFailed as error:
+                raise LoadFailed(str(error)) from error
             load.value = b"v" * size
             self.connections.append(load)
         for i in range(in_flight):
             self.connections[i % count].slots.append(_Slot(i, size, in_flight))
 
     async def run(self, op: Op, seconds: float) -> list[float]:
-        """Drive for so long; the latencies of what was answered, in s. Raises RuntimeError for
-        what was refused: then the figures would mean nothing."""
+        """Drive for so long; the latencies of what was answered, in s. Raises LoadFailed."""
         loop = asyncio.get_running_loop()
         done, busy = loop.create_future(), sum(len(load.slots) for load in self.connections)
 
@@ -126,11 +134,16 @@ class Driver:
             load.refused = {}
             for slot in range(len(load.slots)):
                 load.start(slot)
-        async with asyncio.timeout(seconds + _PATIENCE):
-            await done
-        for load in self.connections:
-            if load.refused:
-                raise RuntimeError(f"refused: {load.refused}")
+        ends = [load.ended for load in self.connections]
+        await asyncio.wait((done, *ends), timeout=seconds + _PATIENCE, return_when=FIRST_COMPLETED)
+        for end in filter(asyncio.Future.done, ends):
+            raise LoadFailed(f"a node hung up: {end.result()}")
+        if not done.done():
+            raise LoadFailed(f"{busy} answers did not come within {_PATIENCE:g} s")
+        refused = sum((Counter(load.refused) for load in self.connections), Counter[str]())
+        if refused:
+            counts = ", ".join(f"{count} as {code}" for code, count in refused.items())
+            raise LoadFailed(f"operations were refused: {counts}")
         return [took for load in self.connections for took in load.latencies]
 
     async def fill(self) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from dynamesis.cluster.process.interpreter import loop_factory
 from dynamesis.harness.bench.cases import NodeCase, Setup
-from dynamesis.harness.bench.load import Driver
+from dynamesis.harness.bench.load import Driver, LoadFailed
 from dynamesis.harness.bench.systems import (
     Addresses,
     MeshSystem,
@@ -32,6 +32,8 @@ from dynamesis.harness.links import LINKS, LinkContext
 from dynamesis.harness.links.base import CLIENT, plan_routes
 from dynamesis.harness.processes.ports import Ports, reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
+from dynamesis.harness.processes.signals import ending_the_loop
+from dynamesis.harness.targets.system import EnvironmentFailed
 
 #: turns that each system has at a case, and seconds of a turn
 TURNS, TURN = 5, 0.5
@@ -110,10 +112,15 @@ async def _measure(
     setup: Setup, cases: list[NodeCase], on_row: Callable[[Row], None], say: Callable[[str], None]
 ) -> list[Row]:
     rows = []
-    async with _both(setup, say) as systems:
-        for case in cases:
-            rows.append(await _case(case, systems))
-            on_row(rows[-1])
+    with ending_the_loop():
+        async with _both(setup, say) as systems:
+            for case in cases:
+                try:
+                    rows.append(await _case(case, systems))
+                except LoadFailed as error:
+                    what = f"{case.name}: {error}; a machine that is less busy may do it"
+                    raise EnvironmentFailed(what) from error
+                on_row(rows[-1])
     return rows
 
 

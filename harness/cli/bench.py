@@ -38,23 +38,20 @@ def checkers(
     rows = []
     histories = run(counts, time.perf_counter, [name for name in names if name in CASES])
     tests = (TESTS[name](counts, time.perf_counter) for name in names if name in TESTS)
-    for row in chain(histories, chain.from_iterable(tests)):
-        rows.append(row)
-        print(
-            f"{row.case:18}{row.operations:10}{row.load_s:9.2f}{row.check_s:9.2f}"
-            f"{row.cpu_s:9.2f}{row.operations_per_s:10}{row.peak_mib:7}  {row.valid}",
-            flush=True,
-        )
-    growth = exponents(rows)
-    for name, exponent in growth.items():
-        print(f"{name:18}grows with the power {exponent}")
-    if json is not None:
-        _save(json, [row.to_dict() for row in rows], growth)
-    if html is not None:
-        from dynamesis.harness.report.bench import bench_page
-        from dynamesis.harness.usage.values import write_file
-
-        write_file("--html", html, bench_page([row.to_dict() for row in rows], growth))
+    try:
+        for row in chain(histories, chain.from_iterable(tests)):
+            rows.append(row)
+            print(
+                f"{row.case:18}{row.operations:10}{row.load_s:9.2f}{row.check_s:9.2f}"
+                f"{row.cpu_s:9.2f}{row.operations_per_s:10}{row.peak_mib:7}  {row.valid}",
+                flush=True,
+            )
+    finally:
+        growth = exponents(rows)
+        for name, exponent in growth.items():
+            print(f"{name:18}grows with the power {exponent}")
+        if rows:
+            _keep(json, html, [row.to_dict() for row in rows], growth)
 
 
 def node(
@@ -82,12 +79,17 @@ def node(
         raise UsageError(f"--only: {error}") from error
     print(_NODE_HEAD)
 
+    rows: list[Row] = []
+
     def show(row: Row) -> None:
+        rows.append(row)
         print(_node_line(row), flush=True)
 
-    rows = run(cases, show, lambda line: print(line, file=sys.stderr))
-    if json is not None:
-        _write(json, {"cases": [row.to_dict() for row in rows]})
+    try:
+        run(cases, show, lambda line: print(line, file=sys.stderr))
+    finally:  # what was measured is kept, however the rest ended
+        if json is not None and rows:
+            _write(json, {"cases": [row.to_dict() for row in rows]})
 
 
 _NODE_HEAD = (
@@ -117,8 +119,20 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _save(path: Path, rows: list[dict[str, object]], growth: dict[str, float]) -> None:
-    _write(path, {"rows": rows, "growth": growth})
+def _keep(
+    json: Path | None,
+    html: Path | None,
+    rows: list[dict[str, object]],
+    growth: dict[str, float],
+) -> None:
+    """Write what was measured, however the rest ended."""
+    if json is not None:
+        _write(json, {"rows": rows, "growth": growth})
+    if html is not None:
+        from dynamesis.harness.report.bench import bench_page
+        from dynamesis.harness.usage.values import write_file
+
+        write_file("--html", html, bench_page(rows, growth))
 
 
 def _write(path: Path, figures: dict[str, object]) -> None:

@@ -20,6 +20,7 @@ from dynamesis.harness.links.base import CLIENT, plan_routes
 from dynamesis.harness.links.faults import Latency
 from dynamesis.harness.processes.ports import reserve
 from dynamesis.harness.processes.process_guard import ProcessGuard
+from dynamesis.harness.processes.signals import ending_the_loop
 from dynamesis.harness.targets.system import EnvironmentFailed
 
 #: one operation of so many takes longer than this figure of latencies()
@@ -48,6 +49,7 @@ async def running(
     guard = ProcessGuard.start()
     wanted = 2 * nodes + nodes**2 + kind.api_ports(nodes)
     with (
+        ending_the_loop(),
         tempfile.TemporaryDirectory(prefix="dynamesis-experiment-") as root,
         reserve(wanted) as ports,
     ):

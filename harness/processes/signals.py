@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -22,6 +24,23 @@ def end_by_interrupt() -> None:
     """Have each of them raise KeyboardInterrupt, as ctrl-C does."""
     for number in ending():
         signal.signal(number, signal.default_int_handler)
+
+
+@contextmanager
+def ending_the_loop() -> Iterator[None]:
+    """Meanwhile each of them does what ctrl-C does where an asyncio.Runner runs: it ends its task.
+    The exception of a signal would be lost where it meets a callback of a connection: the loop
+    takes it for that connection's."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    if not (in_main_thread() and callable(interrupt)):
+        yield
+        return
+    before = {number: signal.signal(number, interrupt) for number in ending()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def ignore() -> None:

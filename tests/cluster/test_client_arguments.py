@@ -25,6 +25,7 @@ from dynamesis.cluster.core.protocol.messages import (
     Version,
 )
 from dynamesis.cluster.net.exceptions import DynamoError
+from dynamesis.cluster.net.wire import CLIENT_LIMIT
 from node_world import in_loop
 from test_client_library import HELLO, WORTH, Speaker, scripted
 
@@ -69,6 +70,15 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
         {"key": b"k", "options": RequestOptions(timeout="soon")},  # type: ignore[arg-type]
     ),
     "request must be str, not int": ("put", {"key": b"k", "value": b"", "request": 7}),
+    "request '\\ud800' cannot be written in UTF-8": (
+        "put",
+        {"key": b"k", "value": b"", "request": "\ud800"},
+    ),
+    "again must be bool, not str": ("put", {"key": b"k", "value": b"", "again": "yes"}),
+    "option dw is 18446744073709551616": (
+        "put",
+        {"key": b"k", "value": b"", "options": RequestOptions(dw=1 << 64)},
+    ),
     "option sloppy is 1": ("get", {"key": b"k", "options": RequestOptions(sloppy=1)}),  # type: ignore[arg-type]
 }
 
@@ -110,6 +120,9 @@ async def test_text_as_a_key_is_utf_8_and_any_buffer_a_value() -> None:
         ({"timeout": 0}, ValueError, "timeout is 0; it must be above 0 s"),
         ({"timeout": float("nan")}, ValueError, "timeout is nan"),
         ({"hello_timeout": "1"}, TypeError, "hello_timeout is a number of seconds"),
+        ({"secret": b"s"}, TypeError, "secret is text, not bytes"),
+        ({"secret": "\ud800"}, ValueError, "secret is text that cannot be written in UTF-8"),
+        ({"cluster": None}, TypeError, "cluster is text, not NoneType"),
         ({"retries": 1.5}, TypeError, "retries is a whole number"),
         ({"retries": -1}, ValueError, "retries is -1"),
     ],
@@ -119,6 +132,21 @@ def test_a_client_that_cannot_work_is_not_made(
 ) -> None:
     with pytest.raises(kind, match=message):
         Client(**({"addresses": ["127.0.0.1:7101"]} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("part", "code"),
+    [("key", "key-too-large"), ("value", "value-too-large"), ("context", "bad-context")],
+)
+@in_loop
+async def test_what_no_frame_takes_is_named(part: str, code: str) -> None:
+    node = Recording()
+    put = {"key": b"k", "value": b"v"} | {part: bytes(CLIENT_LIMIT)}
+    async with scripted(node) as address, Client([address]) as store:
+        with pytest.raises(BadRequest) as caught:
+            await store.put(**put)
+        assert (caught.value.code, caught.value.definite) == (code, True)
+    assert not node.received
 
 
 @pytest.mark.parametrize("client_driven", [False, True])

@@ -239,3 +239,28 @@ async def test_a_put_whose_answer_was_lost_is_found_by_its_request(tmp_path: Pat
             await connection.put(b"k", b"v", request="never sent", again=True, timeout=20.0)
         connection.close()
         assert len((await store.get(b"k")).siblings) == 1
+
+
+@in_loop
+async def test_a_node_that_does_not_answer_is_left_for_the_next() -> None:
+    """It may be stopped, with its connections open: no connection ends then."""
+
+    async def answers(speaker: Speaker, most: int) -> None:
+        speaker.say(HELLO)
+        while True:
+            message = await speaker.read_message()
+            if isinstance(message, Get) and most:
+                most -= 1
+                speaker.say(GetReply(message.rid, (), b"", WORTH))
+
+    async with (
+        scripted(lambda speaker: answers(speaker, 1)) as first,
+        scripted(lambda speaker: answers(speaker, 10)) as second,
+        Client([first, second], timeout=60.0, hello_timeout=60.0) as store,
+    ):
+        await store.get(b"k")  # from here on it is connected
+        store._timeout = 0.3
+        with pytest.raises(InDoubt, match="no answer within"):
+            await store.get(b"k")
+        store._timeout = 60.0
+        await store.get(b"k")

@@ -129,3 +129,23 @@ async def test_a_node_that_no_one_scrapes_does_not_load_the_library(tmp_path: Pa
         await alone.ask("metrics")
         assert (await alone.ask("status"))["rss"] - before > 1 << 20
         assert process.poll() is None
+
+
+@in_loop
+async def test_a_scraper_that_does_not_read_has_its_descriptor_no_longer_than_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.5)
+    port = MetricsPort(lambda: bytes(16 << 20), lambda event, **fields: None)
+    with reserve(1) as ports:
+        address = f"127.0.0.1:{ports.take()}"
+        await port.bind(address)
+        before = len(os.listdir("/proc/self/fd"))
+        deaf = [await Raw.dial(address, taken=64 << 10) for _ in range(5)]
+        for raw in deaf:
+            raw._writer.transport.pause_reading()  # type: ignore[attr-defined]
+            raw.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+        await until(lambda: len(port._open) == 5, "they are served")
+        await until(lambda: not port._open, "their time is over")
+        await until(lambda: len(os.listdir("/proc/self/fd")) == before + 5, "they are closed")
+        port.close()

@@ -262,6 +262,23 @@ async def test_rubbish_on_a_link_that_is_up_breaks_it() -> None:
 
 
 @in_loop
+async def test_a_peer_that_breaks_the_protocol_and_reads_nothing_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it has not taken is not waited for, for as long as it is stopped, say."""
+    monkeypatch.setattr(peers, "LAST_WORDS", 0.2)
+    async with world() as w:
+        w.peer.reads = False
+        await w.until_event(LinkUp("n2"))
+        for rid in range(5):
+            w.peers.send("n2", ReplicaPut(rid, bytes(4 << 20), {}))
+        w.peer.say(b"\xff" * 8)
+        await until(lambda: w.downs(), "it is down")
+        assert "is announced" in w.downs()[0]
+        await until(lambda: w.events.count(LinkUp("n2")) == 2, "it is up again")
+
+
+@in_loop
 async def test_a_refusal_by_the_peer_is_an_answer() -> None:
     async with world() as w:
         await w.until_event(LinkUp("n2"))
@@ -332,3 +349,31 @@ async def test_links_end_also_when_a_wake_comes_at_the_same_time(ticks: int) -> 
         for _ in range(ticks):
             await asyncio.sleep(0)
         await asyncio.wait_for(made.close(), 10)
+
+
+@in_loop
+async def test_what_was_sent_to_an_address_that_is_replaced_is_accounted_for() -> None:
+    """Neither is the link given up where the address is the one that it had."""
+    async with world() as w:
+        await w.until_event(LinkUp("n2"))
+        w.peers.add("n2", w.peer.address)
+        w.peers.send("n2", Ping(1))
+        await until(lambda: w.peer.received[-1:] == [Ping(1)], "the link is still the same")
+        assert len(w.peer.writers) == 1
+        with reserve(1) as ports:
+            other = Peer(ports.take())
+            await other.open()
+            w.peers.add("n2", other.address)
+            assert w.downs() == ["given up for another address"]
+            w.peers.send("n2", Ping(2))
+            await until(lambda: other.received[-1:] == [Ping(2)], "it goes to the other one")
+            other.close()
+
+
+@in_loop
+async def test_what_waits_for_an_address_that_is_replaced_was_certainly_not_sent() -> None:
+    async with world(hello=None) as w:
+        w.peers.send("n2", Ping(1))
+        with reserve(1) as ports:
+            w.peers.add("n2", f"127.0.0.1:{ports.take()}")
+            assert w.events[0] == refused(1)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, ValuesView
 from contextlib import asynccontextmanager
 
 import pytest
-from dynamesis.cluster.core.protocol.messages import Get, Key, Locate, Message, Put, Refusal
+from dynamesis.cluster.core.protocol.messages import (
+    Get,
+    Hello,
+    Key,
+    Locate,
+    Message,
+    Ping,
+    Put,
+    Refusal,
+    Welcome,
+)
 from dynamesis.cluster.net import inbound
 from dynamesis.cluster.net import listener as module
 from dynamesis.cluster.net.listener import Listener
 from dynamesis.cluster.net.wire import encode
-from node_world import CLIENT, Raw, in_loop, listening, until
+from node_world import CLIENT, SECRET, Raw, in_loop, listening, until, with_proof
 
 #: a frame of 1 MiB, all but its end
 WHOLE = encode(Put(1, "r", Key(b"k"), bytes(1 << 20)))
@@ -82,3 +92,55 @@ async def test_a_frame_has_a_deadline_and_a_busy_connection_none(
         await until(lambda: Locate(7) in asked, "the busy one is served on")
         assert held(port) == 0
         busy.close()
+
+
+@in_loop
+async def test_a_node_whose_hello_came_in_pieces_keeps_its_link(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbound, "FRAME_TIMEOUT", 1.0)
+    asked: list[Message] = []
+    async with listening(lambda inbound, messages: asked.extend(messages), secret=SECRET) as (
+        port,
+        address,
+    ):
+        raw = await Raw.dial(address)
+        theirs = await raw.read()
+        assert isinstance(theirs, Hello)
+        hello = encode(with_proof(Hello("n2", "dynamesis"), theirs))
+        raw.write(hello[:20])
+        await until(lambda: held(port) == 20, "a piece has come")
+        raw.write(hello[20:])
+        assert isinstance(await raw.read(), Welcome)
+        assert held(port) == 0
+        watch = next(iter(port.channels.values()))
+        await until(lambda: watch._watch is None, "its time is over")
+        raw.say(Ping(1))
+        await until(lambda: asked == [Ping(1)], "it is served on")
+
+
+class Searched(dict[int, inbound.Inbound]):
+    """The connections of a port, and how often all of them were looked at."""
+
+    times = 0
+
+    def values(self) -> ValuesView[inbound.Inbound]:
+        self.times += 1
+        return super().values()
+
+
+@in_loop
+async def test_floods_of_unfinished_frames_do_not_cost_a_search_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    half = HALF[: 64 << 10]
+    monkeypatch.setattr(module, "HALF_BOUND", 20 * len(half))
+    events: list[str] = []
+    async with listening(
+        lambda inbound, messages: None, lambda event, **fields: events.append(event)
+    ) as (port, address):
+        port.channels = searched = Searched()
+        for _ in range(100):
+            (await Raw.greeted(address, CLIENT)).write(half)
+        await until(lambda: events.count("bad-frame") == 80, "all but 20 are cut off")
+        assert searched.times < 10

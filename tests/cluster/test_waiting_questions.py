@@ -23,12 +23,15 @@ from dynamesis.cluster.core.protocol.messages import (
 )
 from dynamesis.cluster.net import listener as module
 from dynamesis.cluster.net.inbound import QUESTIONS, Inbound
+from dynamesis.cluster.net.turns import TURN
 from dynamesis.cluster.net.wire import Decoder, encode
 from dynamesis.harness.processes.ports import reserve
 from node_world import CLIENT, SECRET, NodeAlone, Raw, ended, in_loop, listening, until
 from test_overload import anonymous_bytes
 
 MIB = 1 << 20
+#: bytes that one read of a socket brings at most
+READ = 256 << 10
 ANSWER = GetReply(1, (), b"", QuorumInfo(1, 1, 1, 0, "n1"))
 
 
@@ -127,6 +130,32 @@ async def test_above_their_bound_the_longest_are_refused_and_the_others_answered
 
 
 @in_loop
+async def test_questions_count_with_what_they_take_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They came in a quarter of the bytes that may wait."""
+    monkeypatch.setattr(module, "WAITING_BOUND", 1 * MIB)
+    monkeypatch.setattr(module, "WAITING_LEFT", MIB // 2)
+    put = encode(Put(1, "of a client", Key(b"k"), b"v"))
+    assert 64 * QUESTIONS * len(put) < MIB // 4
+
+    def deliver(inbound: Inbound, messages: Iterable[Message]) -> None:
+        for _ in messages:
+            time.sleep(2 * TURN)  # the others are read meanwhile
+            inbound.reply(ANSWER)
+
+    async with listening(deliver) as (port, address):
+        crowd = [await Raw.greeted(address, CLIENT) for _ in range(64)]
+        await until(lambda: not port.strangers, "all are greeted")
+        for raw in crowd:
+            raw.write(put * QUESTIONS)
+        answers = [await raw.read() for raw in crowd]
+        refused = [answer for answer in answers if isinstance(answer, Refusal)]
+        assert refused
+        assert {answer.code for answer in refused} == {"overloaded"}
+
+
+@in_loop
 async def test_of_one_that_sent_far_too_much_the_rest_is_dropped_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -206,3 +235,38 @@ def test_a_decoder_gives_so_many_at_a_time_and_loses_none(most: int) -> None:
             assert len(came) <= before + most
     assert came == [*range(50), *range(50)]
     assert decoder.pending == 0
+
+
+@in_loop
+async def test_one_that_was_shed_while_it_did_not_read_is_held_back_again() -> None:
+    large = GetReply(1, (Version(bytes(8 * MIB)),), b"", QuorumInfo(1, 1, 1, 0, "n1"))
+    most, puts = 0, 0
+
+    def deliver(inbound: Inbound, messages: Iterable[Message]) -> None:
+        nonlocal most, puts
+        for message in messages:
+            if isinstance(message, Get):
+                inbound.reply(large)
+                continue
+            puts += 1
+            time.sleep(2 * TURN)
+            most = max(most, len(inbound.waiting))
+
+    async with listening(deliver) as (port, address):
+        raw = await Raw.greeted(address, CLIENT, taken=64 << 10)
+        raw.write(gets(QUESTIONS))
+        await until(lambda: port.channels and _only(port).clogged, "it does not read")
+        await until(lambda: len(_only(port).waiting) == QUESTIONS - 1, "the others wait")
+        _only(port).shed("too much waits")
+        assert await raw.read() == large
+        for _ in range(QUESTIONS - 1):
+            assert isinstance(await raw.read(), Refusal)
+        put = encode(Put(1, "", Key(b"k"), bytes(MIB // 128)))
+        raw.write(put * 512)
+        await until(lambda: puts == 512, "all are handed on")
+        assert most <= 2 * READ // len(put) + 1
+
+
+def _only(port: module.Listener) -> Inbound:
+    (inbound,) = port.channels.values()
+    return inbound

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.cluster.core.protocol.messages import Get, Hello, Message, Refusal
+from dynamesis.cluster.net.stream import Stream
+from dynamesis.harness.bench import load
 from dynamesis.harness.bench import run as bench_run
-from dynamesis.harness.bench.cases import all_cases, chosen, default_cases
-from dynamesis.harness.bench.load import LoadConnection
+from dynamesis.harness.bench.cases import NodeCase, all_cases, chosen, default_cases
+from dynamesis.harness.bench.load import Driver, LoadConnection, LoadFailed
 from dynamesis.harness.cli.app import run
 
 KEYS = {
@@ -108,3 +112,93 @@ def six_times(
         return await case(*arguments)
 
     return repeated
+
+
+class Shop(Stream):
+    """A server that greets, and then answers nothing but by `say`."""
+
+    def __init__(self, say: Callable[[Shop, Message], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def on_open(self) -> None:
+        self.send(Hello("n1", "bench"))
+
+    def on_message(self, message: Message) -> None:
+        if not isinstance(message, Hello):
+            self._say(self, message)
+
+
+def refuse(shop: Shop, message: Message) -> None:
+    assert isinstance(message, Get)
+    shop.send(Refusal(message.rid, "overloaded", "too much"))
+
+
+def hang_up(shop: Shop, message: Message) -> None:
+    shop.close("no more")
+
+
+def answer_nothing(shop: Shop, message: Message) -> None:
+    """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("say", "reason"),
+    [
+        (refuse, "operations were refused: 2 as overloaded"),
+        (hang_up, "a node hung up: closed by the other side"),
+        (answer_nothing, "2 answers did not come within 0.3 s"),
+    ],
+)
+def test_a_load_that_is_not_answered_has_a_reason(
+    say: Callable[[Shop, Message], None], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # seen: an internal error, for which the reader was to make a report
+    monkeypatch.setattr(load, "_PATIENCE", 60.0 if say is not answer_nothing else 0.3)
+
+    async def drive() -> None:
+        server = await asyncio.get_running_loop().create_server(lambda: Shop(say), "127.0.0.1", 0)
+        address = "{}:{}".format(*server.sockets[0].getsockname())
+        driver = Driver([address], "bench")
+        try:
+            await driver.connect(2, 100)
+            with pytest.raises(LoadFailed, match=f"^{reason}$"):
+                await driver.run("get", 0.0)
+        finally:
+            driver.close()
+            server.close()
+
+    asyncio.run(drive())
+
+
+@pytest.mark.parametrize("end", [LoadFailed("a node hung up"), KeyboardInterrupt()])
+def test_what_was_measured_is_kept_however_the_rest_ends(
+    end: BaseException,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    turn = bench_run.Turn(1.0, 1.0, 1.0, 1.0, 1.0)
+    done: list[NodeCase] = []
+
+    @asynccontextmanager
+    async def nothing(*setup: Any) -> AsyncIterator[list[Any]]:
+        yield []
+
+    async def case(case: NodeCase, systems: Any) -> bench_run.Row:
+        if done:
+            raise end
+        done.append(case)
+        return bench_run.Row(case, turn, turn)
+
+    monkeypatch.setattr(bench_run, "_both", nothing)
+    monkeypatch.setattr(bench_run, "_case", case)
+    file = tmp_path / "figures.json"
+    ended = run(["bench", "node", "--only", "get-memory-16-100-3", "--json", str(file)])
+    assert [case["op"] for case in json.loads(file.read_text())["cases"]] == ["get"]
+    if isinstance(end, LoadFailed):
+        shown = capsys.readouterr().err
+        assert ended == 4
+        assert "get-memory-16-100-3-toxiproxy: a node hung up; a machine that is less busy" in shown
+    else:
+        assert ended == 3
