@@ -52,7 +52,7 @@ async def test_a_flood_of_the_admin_port_is_bounded_and_others_are_answered(tmp_
             assert (await node.ask("status"))["ready"]
             await client.put(b"k", b"v")
             cut_off()
-            # above the bound: the page that exceeds it, and one that is being made up to four times;
+            # above the bound: the page that exceeds it, one that is being made up to four times,
             # and the heap gives back what it has free only once a second
             assert peak < READERS_BOUND + 7 * PAGE, f"{peak / MIB:.0f} MiB"
             # one that reads is answered all that it asked
