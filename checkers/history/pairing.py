@@ -31,12 +31,19 @@ def threads(process: Ints, f: Ints, key: Ints, replica: Ints) -> Ints:
     return thread
 
 
-def previous(thread: Ints) -> Ints:
-    """The row of the same thread's event before each row, -1 for its first."""
+def previous(thread: Ints, chosen: Bools | None = None) -> Ints:
+    """The row of the same thread's event before each row, -1 for its first. Of some events only,
+    where they are `chosen`: the last one of these."""
     order = _sorted(thread)
+    last, following = order[:-1], order[1:]
+    if chosen is not None:
+        # where none is chosen yet, it is row 0 of another thread, or one that is not chosen
+        last = order[np.maximum.accumulate(np.where(chosen[last], np.arange(len(last)), 0))]
     before = np.full(len(thread), -1, np.int64)
-    same = thread[order[1:]] == thread[order[:-1]]
-    before[order[1:][same]] = order[:-1][same]
+    same = thread[following] == thread[last]
+    if chosen is not None:
+        same &= chosen[last]
+    before[following[same]] = last[same]
     return before
 
 

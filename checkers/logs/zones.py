@@ -29,7 +29,7 @@ from dynamesis.checkers.explain.describe import fate, listed, name
 from dynamesis.checkers.graph.causality import NEVER, Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Ints
-from dynamesis.checkers.logs.copies import WORKS, Kept, judged_writes, kept_by_id
+from dynamesis.checkers.logs.copies import WORKS, Kept, KeptById, judged_writes
 from dynamesis.checkers.logs.endings import Rings
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -64,11 +64,12 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
         return skip("no node lies in a zone, by test.json")
     found: list[Anomaly] = []
     judged, more = 0, 0
-    kept, when = logs.once(kept_by_id), _hints(logs)
-    rings, nothing = Rings.of(logs, ring, run.timeline), Kept()
-    for version, window in judged_writes(c, run.timeline):
-        known = kept.get(c.names[version], nothing)
-        begun = None if logs.began is None else logs.began + window[0]
+    kept, when = logs.once(KeptById), _hints(logs)
+    rings = Rings.of(logs, ring, run.timeline)
+    versions, first, _ = judged_writes(c, run.timeline)
+    for version, since in zip(versions.tolist(), first.tolist(), strict=True):
+        known = kept[c.names[version]]
+        begun = None if logs.began is None else logs.began + since
         then = rings.at(begun) if known.hints else None
         if then is None:
             continue
