@@ -29,8 +29,10 @@ STORED = "stored"
 ABOUT = (STORED, "held", "deleted", "undone", "row-damaged")
 #: after which it is not known what a node has: its log may lack the end of the life before
 START = "start"
-#: names of lines by their number in the column `kinds`
 KINDS = (*ABOUT, START)
+#: what stands for each of these in the column `kinds`: a bit, so that several are found at once
+_BITS = {kind: 1 << place for place, kind in enumerate(KINDS)}
+_STORED, _START = _BITS[STORED], _BITS[START]
 #: what few lines have, beside what all have that are stored
 RARE = ("durable", "deleted", "ahead", "times")
 #: the number that a line has which has none
@@ -44,8 +46,9 @@ class CopyLines:
 
     places: where they are among all events
     lines: of each its event
-    kinds, numbers, writes, reasons: of each which of KINDS it is, which copy it is about, which
-        write it comes of (`request`), and why it is there (`why`, in words); NONE for none
+    kinds: of each which of KINDS it is (`are`)
+    numbers, writes, reasons: of each which copy it is about, which write it comes of (`request`),
+        and why it is there (`why`, in words); NONE for none
     states: of each line that shows what a copy holds (`holds`, by dot) which state that is, NONE
         for others: many replicas hold the same
     dots: line -> dot, of lines that have a state and what the write's dot is
@@ -73,9 +76,7 @@ class CopyLines:
 
     def are(self, *kinds: str) -> Bools:
         """By line: whether it is of these kinds."""
-        wanted = np.zeros(len(KINDS), np.bool_)
-        wanted[[KINDS.index(kind) for kind in kinds]] = True
-        found: Bools = wanted[self.kinds]
+        found: Bools = self.kinds & sum(map(_BITS.__getitem__, kinds)) != 0
         return found
 
     def came_by(self, whys: Iterable[str]) -> Bools:
@@ -171,14 +172,11 @@ def copy_lines(logs: Logs) -> CopyLines:
     )
 
 
-_STORED, _START = KINDS.index(STORED), KINDS.index(START)
-
-
 def _places_and_kinds(logs: Logs) -> tuple[Ints, Ints]:
     """Where the lines of KINDS are among all events, in order, and which of them each is."""
     by_kind = [logs.places(kind) for kind in KINDS]
     places = np.array(list(chain.from_iterable(by_kind)), np.int64)
-    kinds = np.repeat(np.arange(len(KINDS), dtype=np.int8), list(map(len, by_kind)))
+    kinds = np.repeat(np.array([*_BITS.values()], np.int8), list(map(len, by_kind)))
     order = np.argsort(places, kind="stable")
     return places[order], kinds[order]
 

@@ -109,7 +109,8 @@ class Rings:
         """By the layouts in the logs; `last` is the ring of test.json. One that is older than what
         was logged before is of a node that was away, or whose disk is an older one: it is not in
         force again."""
-        known, highest = [], 0
+        known: list[tuple[int, CheckedRing]] = []
+        highest = 0
         versions: dict[str | None, list[tuple[int, int]]] = {}
         for event in logs.of_kinds("layout"):
             version = event.get("version")
@@ -121,7 +122,9 @@ class Rings:
                 highest = version
                 versions.setdefault(None, []).append(seen)
             if "owners" in event and "target" not in event:
-                known.append((event.get("mono", 0), replace(last, owners=tuple(event["owners"]))))
+                owners = tuple(event["owners"])
+                if not known or known[-1][1].owners != owners:
+                    known.append((event.get("mono", 0), replace(last, owners=owners)))
         changed = any(fault.kind == "membership" for fault in timeline.faults)
         return cls(tuple(known), last, versions, changed)
 

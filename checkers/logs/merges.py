@@ -131,7 +131,8 @@ class _Watch:
         came = np.array(self._version_of)[self._lines.writes[lines]]
         writes = np.flatnonzero(self._lines.came_by(_WRITES)[lines] & (came != NONE))
         suspect[writes] |= ~self._states.has(after[writes], came[writes])
-        suspect |= np.isin(lines, list(self._lines.incoming))
+        if self._lines.incoming:
+            suspect[np.isin(lines, list(self._lines.incoming))] = True
         return suspect
 
     def _missing(self, line: int, before: int, after: int) -> Iterable[Dropped]:
@@ -242,7 +243,7 @@ class _States:
                 np.repeat(state, parents) * size + c.parents[spans(starts, parents)],
             ]
         )
-        return cls(versions, np.cumsum(counts) - counts, counts, whole, np.unique(keeps), size)
+        return cls(versions, np.cumsum(counts) - counts, counts, whole, np.sort(keeps), size)
 
     def named(self, state: int) -> frozenset[int]:
         """The versions that a state holds."""

@@ -291,8 +291,8 @@ def count_situations(logs: Logs) -> dict[str, int]:
     """How often each situation was reached, 0 for never."""
     counts = dict.fromkeys(SITUATIONS, 0)
     _count_copies(logs.once(copy_lines), counts)
-    for event_name, names in _EVERY.items():
-        _count(counts, names, sum(map(_times, logs.of_kinds(event_name))))
+    for event_name in _EVERY.keys() & logs.by_kind.keys():
+        _count(counts, _EVERY[event_name], sum(map(_times, logs.of_kinds(event_name))))
     before = Before()
     for event in logs.of_kinds(*_OTHERS):
         what = event["event"]
@@ -314,7 +314,7 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
         times[line] = _times(event)
         _count(counts, _those(event, before, _is_of_field), int(times[line]))
     reasons = 2 * (lines.reasons + 1) + lines.hints[lines.numbers]
-    for line, many in _alike(reasons * len(KINDS) + lines.kinds, times):
+    for line, many in _alike(reasons << len(KINDS) | lines.kinds, times):
         _count(counts, _those(lines.lines[line], before, _is_of_reason), many)
     rows, had, now = _several(lines)
     for place, many in _alike(2 * lines.reasons[rows] + (now > had), times[rows]):
