@@ -34,7 +34,7 @@ def threads(process: Ints, f: Ints, key: Ints, replica: Ints) -> Ints:
 def previous(thread: Ints, chosen: Bools | None = None) -> Ints:
     """The row of the same thread's event before each row, -1 for its first. Of some events only,
     where they are `chosen`: the last one of these."""
-    order = _sorted(thread)
+    order = in_order(thread)
     last, following = order[:-1], order[1:]
     if chosen is not None:
         # where none is chosen yet, it is row 0 of another thread, or one that is not chosen
@@ -47,12 +47,13 @@ def previous(thread: Ints, chosen: Bools | None = None) -> Ints:
     return before
 
 
-def _sorted(thread: Ints) -> Ints:
-    """The rows thread by thread, each in order. Numbers of 16 bits are sorted in linear time."""
-    low, high = (int(thread.min()), int(thread.max())) if len(thread) else (0, 0)
+def in_order(numbers: Ints) -> Ints:
+    """The rows number by number, those of each in order. Numbers of 16 bits are sorted in linear
+    time."""
+    low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
     if high - low < 1 << 16:
-        thread = (thread - low).astype(np.uint16)
-    return np.argsort(thread, kind="stable")
+        numbers = (numbers - low).astype(np.uint16)
+    return np.argsort(numbers, kind="stable")
 
 
 def pair(kind: Ints, before: Ints) -> Ints:

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import IO, Any
 
+from dynamesis.checkers.history.arrays import line_ends
+
 #: names of standard input
 STDIN = ("-", "/dev/stdin")
 
@@ -91,7 +93,7 @@ class Source:
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             message = f"expected a whole gzip stream: {error}"
             raise HistoryError(self.name, self._lines, "(file)", message) from None
-        self._lines += data.count(b"\n")
+        self._lines += line_ends(data)
         return data
 
     def _fill(self, size: int) -> bytes:

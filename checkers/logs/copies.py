@@ -36,6 +36,7 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.arrays import alike
 from dynamesis.checkers.history.pairing import OK, Bools, Ints
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
 from dynamesis.checkers.logs.copy_lines import NONE, copy_lines, lines_taken_back
@@ -168,8 +169,8 @@ def _primaries(
 ) -> Bools:
     """By version and node (in its column): whether the node is one of its places."""
     keys = c.history.keys
-    each, which = np.unique(ring * len(keys) + c.key[versions], return_inverse=True)
-    about = (divmod(number, len(keys)) for number in each.tolist())
+    where, which = alike(ring * len(keys) + c.key[versions])
+    about = zip(ring[where].tolist(), c.key[versions[where]].tolist(), strict=True)
     return table((rings.ring(at).primaries(keys[key]) for at, key in about), columns)[which]
 
 

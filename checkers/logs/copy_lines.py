@@ -33,6 +33,9 @@ KINDS = (*ABOUT, START)
 #: what stands for each of these in the column `kinds`: a bit, so that several are found at once
 _BITS = {kind: 1 << place for place, kind in enumerate(KINDS)}
 _STORED, _START = _BITS[STORED], _BITS[START]
+#: lines that say what a copy is; and those by which it is found what of it was taken back
+_LEFT = _STORED | _BITS["held"] | _BITS["deleted"]
+_CHANGES = _START | _BITS["undone"]
 #: what few lines have, beside what all have that are stored
 RARE = ("durable", "deleted", "ahead", "times")
 #: the number that a line has which has none
@@ -193,17 +196,18 @@ def lines_taken_back(logs: Logs) -> set[int]:
     left: defaultdict[int, list[int]] = defaultdict(list)
     found: set[int] = set()
     lives: dict[str, int] = {}
-    last = undone[-1] + 1 if undone else 0
-    for line in np.flatnonzero(concerned[lines.numbers[:last]]).tolist():
-        event, copy = lines.lines[line], int(lines.numbers[line])
-        what = event["event"]
-        if what == START:
-            lives[event["node"]] = event.get("mono", 0)
-        elif what in (STORED, "held", "deleted"):
+    rows = np.flatnonzero(concerned[lines.numbers[: undone[-1] + 1 if undone else 0]])
+    columns = rows.tolist(), lines.kinds[rows].tolist(), lines.numbers[rows].tolist()
+    for line, kind, copy in zip(*columns, strict=True):
+        if kind & _LEFT:
             left[copy].append(line)
-        elif what == "undone" and event.get("hash") is not None:
-            since = lives.get(event["node"], -1)
-            found.update(_take_back(lines.lines, left[copy], event, since))
+        elif kind & _CHANGES:
+            event = lines.lines[line]
+            if kind == _START:
+                lives[event["node"]] = event.get("mono", 0)
+            elif event.get("hash") is not None:
+                since = lives.get(event["node"], -1)
+                found.update(_take_back(lines.lines, left[copy], event, since))
     return found
 
 

@@ -14,6 +14,7 @@ from operator import itemgetter
 
 import numpy as np
 from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.history.arrays import alike
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.pairing import Bools, Ints
 from dynamesis.checkers.history.timeline import Timeline
@@ -84,7 +85,7 @@ class Endings:
         """By window (from `first` to `last`) and node (in its column): as `nodes`."""
         starts, ends = (np.array(each, np.int64) for each in self._instants)
         about = ends.searchsorted(first) * (len(starts) + 1) + starts.searchsorted(last, "right")
-        _, where, which = np.unique(about, return_index=True, return_inverse=True)
+        where, which = alike(about)
         windows = zip(first[where].tolist(), last[where].tolist(), strict=True)
         return table(map(self.nodes, windows), columns)[which]
 
@@ -131,10 +132,9 @@ class Rings:
     def behind(self, monos: Ints, columns: Mapping[str, int]) -> Bools:
         """By instant and node (in its column): whether the node knew an older layout then than some
         other node: its disk is an older one, or it was away."""
-        places, which = np.unique(
-            np.array(self._logged, np.int64).searchsorted(monos, "right"), return_inverse=True
-        )
-        each = ([n for n in columns if self._is_behind(n, place)] for place in places.tolist())
+        places = np.array(self._logged, np.int64).searchsorted(monos, "right")
+        where, which = alike(places)
+        each = ([n for n in columns if self._is_behind(n, p)] for p in places[where].tolist())
         return table(each, columns)[which]
 
     @cached_property

@@ -28,6 +28,7 @@ from dynamesis.checkers.dynamo.lww import is_lww
 from dynamesis.checkers.explain.describe import fate, listed, name
 from dynamesis.checkers.graph.causality import Causality, spans
 from dynamesis.checkers.graph.run import Run
+from dynamesis.checkers.history.arrays import among
 from dynamesis.checkers.history.codes import NameTable
 from dynamesis.checkers.history.pairing import Bools, Ints, previous
 from dynamesis.checkers.logs.copy_lines import NONE, START, CopyLines, copy_lines
@@ -131,9 +132,8 @@ class _Watch:
         came = np.array(self._version_of)[self._lines.writes[lines]]
         writes = np.flatnonzero(self._lines.came_by(_WRITES)[lines] & (came != NONE))
         suspect[writes] |= ~self._states.has(after[writes], came[writes])
-        if self._lines.incoming:
-            suspect[np.isin(lines, list(self._lines.incoming))] = True
-        return suspect
+        incoming = np.array(list(self._lines.incoming), np.int64)
+        return suspect | among(lines, incoming, len(self._lines.lines))
 
     def _missing(self, line: int, before: int, after: int) -> Iterable[Dropped]:
         """The versions that were there, or came, and that nothing replaces which is there now."""

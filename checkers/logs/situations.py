@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from dynamesis.checkers.history.arrays import alike
 from dynamesis.checkers.history.pairing import Ints, previous
 from dynamesis.checkers.logs.copy_lines import (
     ABOUT,
@@ -292,13 +293,15 @@ def count_situations(logs: Logs) -> dict[str, int]:
     counts = dict.fromkeys(SITUATIONS, 0)
     _count_copies(logs.once(copy_lines), counts)
     for event_name in _EVERY.keys() & logs.by_kind.keys():
-        _count(counts, _EVERY[event_name], sum(map(_times, logs.of_kinds(event_name))))
+        events = logs.of_kinds(event_name)
+        more = sum(_times(event) - 1 for event in events if "times" in event)
+        _count(counts, _EVERY[event_name], len(events) + more)
     before = Before()
     for event in logs.of_kinds(*_OTHERS):
         what = event["event"]
         for name, when in _BY_EVENT.get(what, ()):
             if when(event, before):
-                counts[name] += _times(event)
+                counts[name] += _times(event) if "times" in event else 1
         if what in TAKEN:
             before.take(event, what)
     return counts
@@ -314,17 +317,17 @@ def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
         times[line] = _times(event)
         _count(counts, _those(event, before, _is_of_field), int(times[line]))
     reasons = 2 * (lines.reasons + 1) + lines.hints[lines.numbers]
-    for line, many in _alike(reasons << len(KINDS) | lines.kinds, times):
+    for line, many in _each(reasons << len(KINDS) | lines.kinds, times):
         _count(counts, _those(lines.lines[line], before, _is_of_reason), many)
     rows, had, now = _several(lines)
-    for place, many in _alike(2 * lines.reasons[rows] + (now > had), times[rows]):
+    for place, many in _each(2 * lines.reasons[rows] + (now > had), times[rows]):
         before.now, before.had = int(now[place]), int(had[place])
         _count(counts, _those(lines.lines[rows[place]], before, SEVERAL.__contains__), many)
 
 
-def _alike(kinds: Ints, times: Ints) -> Iterator[tuple[int, int]]:
+def _each(kinds: Ints, times: Ints) -> Iterator[tuple[int, int]]:
     """Where each kind (a number) is first, and how many times it is there."""
-    _, first, which = np.unique(kinds, return_index=True, return_inverse=True)
+    first, which = alike(kinds)
     many = np.bincount(which, times).astype(np.int64)
     return zip(first.tolist(), many.tolist(), strict=True)
 
