@@ -277,10 +277,21 @@ class KeptById:
             found = self._known[id] = self._kept(id)
         return found
 
-    def _kept(self, id: str) -> Kept:
-        lines, found, number = self.lines, Kept(), self.numbers.get(id)
+    def holders(self, id: str) -> set[str]:
+        """The nodes that had a copy or a hint of a write, whatever became of it."""
+        lines = self.lines
+        return {lines.copies[number][0] for number in lines.numbers[self._of(id)].tolist()}
+
+    def _of(self, id: str) -> Ints:
+        """The lines about copies of a write."""
+        number = self.numbers.get(id)
         start, end = (0, 0) if number is None else self._starts[number : number + 2]
-        for line in self._rows[start:end].tolist():
+        found: Ints = self._rows[start:end]
+        return found
+
+    def _kept(self, id: str) -> Kept:
+        lines, found = self.lines, Kept()
+        for line in self._of(id).tolist():
             node, _, target = lines.copies[lines.numbers[line]]
             if lines.lines[line].get("why") in _STAMPS:
                 found.stamped.add(node)

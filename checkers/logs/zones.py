@@ -20,7 +20,7 @@ since links lose messages, and the coordinator knew one layout all the time.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -146,8 +146,8 @@ def check_newcomers(run: Run, logs: Logs) -> CheckerResult:
         for version in _while_moving(c, logs).tolist()
         for each in _newcomers(run, logs, ring, version)
     ]
-    got, judged = _got(logs, {c.names[each.version] for each in due}), len(due)
-    passed = [each for each in due if each.newcomer not in got.get(c.names[each.version], ())]
+    kept, judged = logs.once(KeptById), len(due)
+    passed = [each for each in due if each.newcomer not in kept.holders(c.names[each.version])]
     found = [_passed_over(c, each) for each in passed[:DESCRIBED]]
     more = {"lost-hint": len(passed) - DESCRIBED} if len(passed) > DESCRIBED else {}
     return judge(found, (), {"copies": judged}, more)
@@ -164,16 +164,6 @@ def _while_moving(c: Causality, logs: Logs) -> Ints:
             if "target" in layout:
                 moving |= (since <= begun) & (begun < until)
     found: Ints = versions[moving]
-    return found
-
-
-def _got(logs: Logs, ids: Collection[str]) -> dict[str, set[str]]:
-    """By these ids of writes: the nodes that got something of it."""
-    found: dict[str, set[str]] = {}
-    for event in logs.of_kinds("stored", "held") if ids else ():
-        id = str(event.get("request"))
-        if id in ids:
-            found.setdefault(id, set()).add(event["node"])
     return found
 
 
