@@ -135,7 +135,7 @@ class _Judged:
         ids = [c.names[version] for version in versions.tolist()]
         # a write that no log names has the last row, in which there is nothing
         write = np.array([kept.numbers.get(id, NONE) for id in ids], np.int64)
-        coordinators = kept.stamped(columns)[write] | table(named, columns)
+        coordinators = kept.stamped(columns)[write] | table(named, len(versions), columns)
         # the line of a stamp may itself be lost; then it may be any of those that ended
         ended = endings.of_each(first, last, columns)
         coordinators |= ended & ~coordinators.any(axis=1, keepdims=True)
@@ -171,7 +171,8 @@ def _primaries(
     keys = c.history.keys
     where, which = alike(ring * len(keys) + c.key[versions])
     about = zip(ring[where].tolist(), c.key[versions[where]].tolist(), strict=True)
-    return table((rings.ring(at).primaries(keys[key]) for at, key in about), columns)[which]
+    primaries = (rings.ring(at).primaries(keys[key]) for at, key in about)
+    return table(primaries, len(where), columns)[which]
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Endings:
         about = ends.searchsorted(first) * (len(starts) + 1) + starts.searchsorted(last, "right")
         where, which = alike(about)
         windows = zip(first[where].tolist(), last[where].tolist(), strict=True)
-        return table(map(self.nodes, windows), columns)[which]
+        return table(map(self.nodes, windows), len(where), columns)[which]
 
     def hide(self, window: Window, nodes: Collection[str]) -> bool:
         """Whether the log of one of these may lack something of this time."""
@@ -135,7 +135,7 @@ class Rings:
         places = np.array(self._logged, np.int64).searchsorted(monos, "right")
         where, which = alike(places)
         each = ([n for n in columns if self._is_behind(n, p)] for p in places[where].tolist())
-        return table(each, columns)[which]
+        return table(each, len(where), columns)[which]
 
     @cached_property
     def _logged(self) -> list[int]:
@@ -177,10 +177,9 @@ class Rings:
         return self.known[number][1] if self.changed else self.last
 
 
-def table(rows: Iterable[Iterable[str]], columns: Mapping[str, int]) -> Bools:
-    """By row and column: whether the row has the name of the column."""
-    found = [[columns[name] for name in row] for row in rows]
-    marked = np.zeros((len(found), len(columns)), np.bool_)
-    for row, its in zip(marked, found, strict=True):
-        row[its] = True
-    return marked
+def table(rows: Iterable[Iterable[str]], count: int, columns: Mapping[str, int]) -> Bools:
+    """By row, of which there are so many, and column: whether the row has the column's name."""
+    places = [number * len(columns) + columns[n] for number, row in enumerate(rows) for n in row]
+    marked = np.zeros(count * len(columns), np.bool_)
+    marked[np.array(places, np.int64)] = True
+    return marked.reshape(count, len(columns))
