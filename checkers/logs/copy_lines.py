@@ -30,7 +30,7 @@ ABOUT = (STORED, "held", "deleted", "undone", "row-damaged")
 #: after which it is not known what a node has: its log may lack the end of the life before
 START = "start"
 KINDS = (*ABOUT, START)
-#: what stands for each of these in the column `kinds`: a bit, so that several are found at once
+#: each of these in the column `kinds`: a bit, so that several are found with one look
 _BITS = {kind: 1 << place for place, kind in enumerate(KINDS)}
 _STORED, _START = _BITS[STORED], _BITS[START]
 #: lines that say what a copy is; and those by which it is found what of it was taken back
@@ -104,75 +104,102 @@ def copy_lines(logs: Logs) -> CopyLines:
     """Derived from logs (`Logs.once`)."""
     places, kinds = _places_and_kinds(logs)
     lines = [logs.events[place] for place in places.tolist()]
-    copies: list[Copy] = []
-    writes, reasons = NameTable(), NameTable()
-    #: node -> key -> number of its record; (node, target) -> the same of its hints
-    known: defaultdict[object, dict[str, int]] = defaultdict(dict)
-    columns: tuple[list[int], ...] = ([], [], [], [])
-    add_number, add_write, add_reason, add_state = (column.append for column in columns)
-    held: list[tuple[str, list[str]]] = []
-    of_hash: dict[str, dict[str, int]] = defaultdict(dict)
-    dots: dict[int, str] = {}
-    incoming: dict[int, Any] = {}
-    rare: list[int] = []
-    for line, (event, kind) in enumerate(zip(lines, kinds.tolist(), strict=True)):
-        get = event.get
-        id, why = get("request"), get("why")
-        add_write(writes[id] if id and id.__class__ is str else NONE)
-        add_reason(reasons[why if why is None or why.__class__ is str else str(why)])
-        if "durable" in event or "deleted" in event or "ahead" in event or "times" in event:
-            rare.append(line)
-        if kind == _START:
-            add_number(NONE)
-            add_state(NONE)
-            continue
-        node, key, target = event["node"], get("key"), get("hint_for")
-        if key.__class__ is not str:
-            key = str(key)
-        if target is not None:
-            target = str(target)
-        of_node = known[node if target is None else (node, target)]
-        number = of_node.get(key)
-        if number is None:
-            number = of_node[key] = len(copies)
-            copies.append((node, key, target))
-        add_number(number)
-        if "incoming" in event and event["incoming"] is not None:
-            incoming[line] = event["incoming"]
-        holds = get("holds") if kind == _STORED else None
-        if holds.__class__ is not list:
-            add_state(NONE)
-            continue
-        hash: Any = get("hash")
-        known_states = of_hash[key]
-        state = known_states.get(hash) if hash.__class__ is str else None
-        # most lines show what another one has shown under the same hash
-        if state is None or held[state][1] != holds:
-            state = len(held)
-            held.append((key, list(map(str, holds))))
-            if hash.__class__ is str:
-                known_states.setdefault(hash, state)
-        add_state(state)
-        if "dot" in event and event["dot"].__class__ is str:
-            dots[line] = event["dot"]
-    numbers, given, why_of, shown = (np.array(column, np.int32) for column in columns)
+    about = _About(lines, kinds)
+    shown = _Shown(lines, np.flatnonzero(kinds == _STORED), about)
     return CopyLines(
         places,
         lines,
         kinds,
-        numbers,
-        given,
-        why_of,
-        shown,
-        copies,
-        writes.all(),
-        reasons.all(),
-        dots,
-        incoming,
-        rare,
-        held,
-        of_hash,
+        np.array(about.numbers, np.int32),
+        np.array(about.writes, np.int32),
+        np.array(about.reasons, np.int32),
+        shown.states,
+        about.copies,
+        about.ids.all(),
+        about.whys.all(),
+        shown.dots,
+        about.incoming,
+        about.rare,
+        shown.held,
+        shown.of_hash,
     )
+
+
+class _About:
+    """What lines are about: fields of CopyLines, and names of writes and reasons by number."""
+
+    def __init__(self, lines: list[Event], kinds: Ints) -> None:
+        self.numbers: list[int] = []
+        self.writes: list[int] = []
+        self.reasons: list[int] = []
+        self.copies: list[Copy] = []
+        self.ids, self.whys = NameTable(), NameTable()
+        self.incoming: dict[int, Any] = {}
+        self.rare: list[int] = []
+        self._read(lines, kinds)
+
+    def _read(self, lines: list[Event], kinds: Ints) -> None:
+        #: node -> key -> number of its record; (node, target) -> the same of its hints
+        known: defaultdict[object, dict[str, int]] = defaultdict(dict)
+        ids, whys, copies, incoming = self.ids, self.whys, self.copies, self.incoming
+        add_number, add_rare = self.numbers.append, self.rare.append
+        add_write, add_reason = self.writes.append, self.reasons.append
+        for line, (event, kind) in enumerate(zip(lines, kinds.tolist(), strict=True)):
+            get = event.get
+            id, why = get("request"), get("why")
+            add_write(ids[id] if id and id.__class__ is str else NONE)
+            add_reason(whys[why if why is None or why.__class__ is str else str(why)])
+            if "durable" in event or "deleted" in event or "ahead" in event or "times" in event:
+                add_rare(line)
+            if kind == _START:
+                add_number(NONE)
+                continue
+            node, key, target = event["node"], get("key"), get("hint_for")
+            if key.__class__ is not str:
+                key = str(key)
+            if target is not None:
+                target = str(target)
+            of_node = known[node if target is None else (node, target)]
+            number = of_node.get(key)
+            if number is None:
+                number = of_node[key] = len(copies)
+                copies.append((node, key, target))
+            add_number(number)
+            if "incoming" in event and event["incoming"] is not None:
+                incoming[line] = event["incoming"]
+
+
+class _Shown:
+    """What copies hold by the lines that show them: fields of CopyLines."""
+
+    def __init__(self, lines: list[Event], rows: Ints, about: _About) -> None:
+        self.states = np.full(len(lines), NONE, np.int32)
+        self.dots: dict[int, str] = {}
+        self.held: list[tuple[str, list[str]]] = []
+        self.of_hash: dict[str, dict[str, int]] = defaultdict(dict)
+        self.states[rows] = list(self._read(lines, rows.tolist(), about))
+
+    def _read(self, lines: list[Event], rows: list[int], about: _About) -> Iterator[int]:
+        dots, held, of_hash = self.dots, self.held, self.of_hash
+        numbers, copies = about.numbers, about.copies
+        for line in rows:
+            event = lines[line]
+            holds: Any = event.get("holds")
+            if holds.__class__ is not list:
+                yield NONE
+                continue
+            key, hash = copies[numbers[line]][1], event.get("hash")
+            known = of_hash[key]
+            state = known.get(hash) if hash.__class__ is str else None
+            # most lines show what another one has shown under the same hash
+            if state is None or held[state][1] != holds:
+                state = len(held)
+                held.append((key, list(map(str, holds))))
+                if hash.__class__ is str:
+                    known.setdefault(hash, state)
+            yield state
+            if "dot" in event and event["dot"].__class__ is str:
+                dots[line] = event["dot"]
 
 
 def _places_and_kinds(logs: Logs) -> tuple[Ints, Ints]:
