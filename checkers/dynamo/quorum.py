@@ -150,9 +150,10 @@ class LedgerJudge:
         self.sinces = sorted(o.since for o in self.outages)
         self.untils = sorted(o.until for o in self.outages)
         self.reachable: dict[tuple[int, int, str | None, str | None], frozenset[str]] = {}
-        #: when each outage was started and had ended, and row -> `near`
-        self.spans = np.array([(o.started, o.ended) for o in self.outages], np.int64).reshape(-1, 2)
-        self.known_near: dict[int, list[Outage]] = {}
+        #: when outages were started and had ended, each in order, and what `near` gave by these
+        self.starts = sorted(o.started for o in self.outages)
+        self.ends = sorted(o.ended for o in self.outages)
+        self.known_near: dict[tuple[int, int, str], list[Outage]] = {}
         #: node -> its zone, where nodes lie in zones
         self.zones = dict(ring.zones)
         self.moved = any(fault.kind == "membership" for fault in timeline.faults)
@@ -182,8 +183,9 @@ class LedgerJudge:
             else:
                 about = (*alike, *claims(h.worth.get(row)))
                 found = known.get(about)
-                reason = found if found is not None else self.contradicted(row, begin)
-                known[about] = reason
+                if found is None:
+                    found = known[about] = self.contradicted(row, begin)
+                reason = found
             if reason:
                 need = needed(self.needs.at(row))
                 yield self.anomaly("impossible-ack", row, f"needs {need}, but {reason}")
@@ -318,23 +320,27 @@ class LedgerJudge:
     def near_enough(self, row: int) -> bool:
         """Whether each zone has as many primaries up as an operation wants of that of its
         coordinator, which may be any."""
-        need, up = self.needs.at(row), self.untouched(row) & set(self.primaries(row))
-        return not need.local or (not self.moved and in_each_zone(need, self.zones, up))
+        need = self.needs.at(row)
+        if not need.local:
+            return True
+        up = self.untouched(row) & set(self.primaries(row))
+        return not self.moved and in_each_zone(need, self.zones, up)
 
     def near(self, row: int) -> list[Outage]:
         """The faults that may have been felt by an operation, from `grace` before it began, and
         that may cause what it ended in: storage fails by faults of disks, or as a node ends;
         and a node that was never started anew since the load began has no reason not to be
         ready."""
-        found = self.known_near.get(row)
+        since, code = self.since(row), self.h.errors[row].code
+        # outages that were started before the one, and had not ended by the other
+        about = bisect_left(self.starts, row), bisect_left(self.ends, since), code
+        found = self.known_near.get(about)
         if found is None:
-            found = self.known_near[row] = self._near(row)
+            found = self.known_near[about] = self._near(row, since, code)
         return found
 
-    def _near(self, row: int) -> list[Outage]:
-        started, ended = self.spans[:, 0] < row, self.spans[:, 1] >= self.since(row)
-        near = [self.outages[place] for place in np.flatnonzero(started & ended).tolist()]
-        code = self.h.errors[row].code
+    def _near(self, row: int, since: int, code: str) -> list[Outage]:
+        near = [o for o in self.outages if o.started < row and o.ended >= since]
         if code in ("storage-read", "storage-write"):
             return [o for o in near if o.family in DISKS]
         if code == "not-ready" and not any(
@@ -346,7 +352,7 @@ class LedgerJudge:
     def since(self, row: int) -> int:
         """The row that lies `grace` before an operation began."""
         h = self.h
-        return int(np.searchsorted(h.time, h.time[h.pair[row]] - int(self.grace * 1e9)))
+        return int(h.time.searchsorted(h.time[h.pair[row]] - int(self.grace * 1e9)))
 
     def untouched(self, row: int) -> set[str]:
         """The nodes whose answers count for an operation and that no near fault touches."""

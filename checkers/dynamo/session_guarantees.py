@@ -52,9 +52,9 @@ class SessionState:
 
 @dataclass
 class Sweep:
-    """The state of the walk through one key. `pasts` by version; `owed_writes` and
-    `owed_reads`: what a get owes that covers the version, by its writers' sessions.
-    `ranks`: where the last writer wins."""
+    """The state of the walk through one key. `known`: by version its past, and what a get owes
+    that covers it, by its writers' sessions: writes, and reads. `ranks`: where the last writer
+    wins."""
 
     bits: dict[int, int]
     #: by row, and by version: whose it is
@@ -63,9 +63,7 @@ class Sweep:
     #: the deletes that may take effect
     deletions: frozenset[int]
     ranks: Ranks | None = None
-    pasts: dict[int, int] = field(default_factory=dict)
-    owed_writes: dict[int, int] = field(default_factory=dict)
-    owed_reads: dict[int, int] = field(default_factory=dict)
+    known: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     acknowledged: int = 0
     removed: int = 0
     #: those that were written already
@@ -189,13 +187,13 @@ def _in_order(c: Causality, versions: Ints, gets: Ints) -> Iterator[tuple[int, i
 
 def _write(c: Causality, sweep: Sweep, version: int) -> None:
     session = sweep.sessions[sweep.writer[version]]
-    past, writes, reads = sweep.bits[version], session.wrote, session.covered
+    known, past, writes, reads = sweep.known, sweep.bits[version], session.wrote, session.covered
     for parent in c.parents_of(version):
-        past |= sweep.pasts[parent]
-        writes |= sweep.owed_writes[parent]
-        reads |= sweep.owed_reads[parent]
-    sweep.pasts[version] = past
-    sweep.owed_writes[version], sweep.owed_reads[version] = writes, reads
+        above = known[parent]
+        past |= above[0]
+        writes |= above[1]
+        reads |= above[2]
+    known[version] = past, writes, reads
     if version in sweep.deletions:
         sweep.removed |= past
         sweep.deletes.append(version)
@@ -205,9 +203,10 @@ def _judge(c: Causality, sweep: Sweep, get: int) -> Iterable[Missing]:
     covered, writes, reads = 0, 0, 0
     shown = c.siblings_of(get)
     for version in shown:
-        covered |= sweep.pasts[version]
-        writes |= sweep.owed_writes[version]
-        reads |= sweep.owed_reads[version]
+        past, its_writes, its_reads = sweep.known[version]
+        covered |= past
+        writes |= its_writes
+        reads |= its_reads
     sweep.sessions[sweep.process[get]].covered |= covered
     acknowledged, own, before = sweep.begun.pop(get)
     excused = covered | sweep.removed

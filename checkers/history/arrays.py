@@ -4,7 +4,7 @@ on its way: of a few hundred numbers that takes ten times as long as the answer.
 from __future__ import annotations
 
 import numpy as np
-from dynamesis.checkers.history.pairing import Bools, Ints
+from dynamesis.checkers.history.pairing import Bools, Ints, in_order
 
 
 def line_ends(content: bytes) -> int:
@@ -25,6 +25,17 @@ def tally(values: Ints) -> tuple[Ints, Ints]:
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     starts = np.flatnonzero(first)
     return ordered[starts], np.diff(starts, append=len(ordered))
+
+
+def alike(values: Ints) -> tuple[Ints, Ints]:
+    """Where each value is first, in the order of the values; and by place which of these it is."""
+    order = in_order(values)
+    ordered = values[order]
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    which = np.empty(len(ordered), np.int64)
+    which[order] = np.cumsum(first) - 1
+    return order[first], which
 
 
 def among(numbers: Ints, chosen: Ints, count: int) -> Bools:

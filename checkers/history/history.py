@@ -7,6 +7,7 @@ This is the module to import from: Op and its parts (one event), History (column
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,8 @@ __all__ = ["History", "HistoryError", "Op", "OpError", "Sibling", "Type", "encod
 
 #: bytes decoded at a time: few enough that what they become stays in the processor's caches
 _CHUNK = 1 << 19
+#: bytes, much more than anything that is made of a chunk
+_LARGE = 1 << 24
 
 #: chunks that are found not to be plain before no more are tried: lines of a history are alike
 _IN_VAIN = 3
@@ -57,6 +60,8 @@ def read_lines(source: Source) -> History:
     with gc_paused():
         rest = b""
         while chunk := source.read(_CHUNK):
+            if len(chunk) == _CHUNK:
+                _keep_pages()
             cut = chunk.rfind(b"\n") + 1
             if cut:
                 _add(builder, b"".join((rest, memoryview(chunk)[:cut])), path, tried)
@@ -72,6 +77,13 @@ def read_lines(source: Source) -> History:
     if not len(history):
         raise HistoryError(path, 1, "index", "expected an event, the file is empty")
     return history
+
+
+@cache
+def _keep_pages() -> None:
+    """Have what is made of a chunk in the pages of the chunk before: blocks that are larger than
+    any that was given back glibc takes from the kernel one by one, at a fault for each page."""
+    bytes(_LARGE)
 
 
 def must_be_text(content: bytes) -> None:

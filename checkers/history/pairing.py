@@ -31,21 +31,29 @@ def threads(process: Ints, f: Ints, key: Ints, replica: Ints) -> Ints:
     return thread
 
 
-def previous(thread: Ints) -> Ints:
-    """The row of the same thread's event before each row, -1 for its first."""
-    order = _sorted(thread)
+def previous(thread: Ints, chosen: Bools | None = None) -> Ints:
+    """The row of the same thread's event before each row, -1 for its first. Of some events only,
+    where they are `chosen`: the last one of these."""
+    order = in_order(thread)
+    last, following = order[:-1], order[1:]
+    if chosen is not None:
+        # where none is chosen yet, it is row 0 of another thread, or one that is not chosen
+        last = order[np.maximum.accumulate(np.where(chosen[last], np.arange(len(last)), 0))]
     before = np.full(len(thread), -1, np.int64)
-    same = thread[order[1:]] == thread[order[:-1]]
-    before[order[1:][same]] = order[:-1][same]
+    same = thread[following] == thread[last]
+    if chosen is not None:
+        same &= chosen[last]
+    before[following[same]] = last[same]
     return before
 
 
-def _sorted(thread: Ints) -> Ints:
-    """The rows thread by thread, each in order. Numbers of 16 bits are sorted in linear time."""
-    low, high = (int(thread.min()), int(thread.max())) if len(thread) else (0, 0)
+def in_order(numbers: Ints) -> Ints:
+    """The rows number by number, those of each in order. Numbers of 16 bits are sorted in linear
+    time."""
+    low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
     if high - low < 1 << 16:
-        thread = (thread - low).astype(np.uint16)
-    return np.argsort(thread, kind="stable")
+        numbers = (numbers - low).astype(np.uint16)
+    return np.argsort(numbers, kind="stable")
 
 
 def pair(kind: Ints, before: Ints) -> Ints:

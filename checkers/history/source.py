@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import IO, Any
 
+from dynamesis.checkers.history.arrays import line_ends
+
 #: names of standard input
 STDIN = ("-", "/dev/stdin")
 
@@ -68,12 +70,13 @@ class Source:
     def __init__(self, name: str, file: IO[bytes]) -> None:
         """Raises HistoryError for another encoding."""
         self.name = name
-        self._file, self._lines = file, 1
+        self._file, self._lines, self._compressed = file, 1, False
         #: what was read already, and not given yet
         self._ahead = b""
         start = self._fill(_START)
         if start.startswith(_GZIP):
             self._file = io.BufferedReader(gzip.GzipFile(fileobj=_joined(start, self._file)))
+            self._compressed = True
             start = self._fill(_START)
         for mark, encoding in _OTHERS.items():
             if start.startswith(mark):
@@ -91,7 +94,8 @@ class Source:
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             message = f"expected a whole gzip stream: {error}"
             raise HistoryError(self.name, self._lines, "(file)", message) from None
-        self._lines += data.count(b"\n")
+        if self._compressed:
+            self._lines += line_ends(data)
         return data
 
     def _fill(self, size: int) -> bytes:

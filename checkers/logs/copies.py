@@ -22,11 +22,11 @@ node, as one does whose disk is an older one; or the membership changed.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,11 +36,11 @@ from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.history.gc_pause import gc_paused
-from dynamesis.checkers.history.pairing import OK, Bools
+from dynamesis.checkers.history.arrays import alike
+from dynamesis.checkers.history.pairing import OK, Bools, Ints
 from dynamesis.checkers.history.timeline import Timeline, hint_targets
-from dynamesis.checkers.logs.copy_lines import NONE, copy_lines
-from dynamesis.checkers.logs.endings import Endings, Rings, Window
+from dynamesis.checkers.logs.copy_lines import NONE, copy_lines, lines_taken_back
+from dynamesis.checkers.logs.endings import Endings, Rings, Window, table
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
@@ -85,23 +85,16 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
     silent = sorted({*ring.members} - {*logs.by_node})
     if silent:
         return skip(f"there is no log of {listed(silent)}")
-    kept = logs.once(kept_by_id)
-    if not any(one.copies for one in kept.values()):
+    kept = logs.once(KeptById)
+    if not np.any(~kept.lines.hints[kept.lines.numbers[kept.shown]]):
         return skip("no log names the write that a copy is of")
     found: list[Anomaly] = []
-    judged, more = 0, 0
+    more = 0
     dumps = Dumps.of(c, timeline, test or {})
-    rings = Rings.of(logs, ring, timeline)
     endings = Endings.of(c.history, timeline)
-    nothing = Kept()
-    for version, window in judged_writes(c, timeline):
-        begun = None if logs.began is None else logs.began + window[0]
-        then = rings.at(begun)
-        known = kept.get(c.names[version], nothing)
-        planners = _coordinators(c, version, known, endings, window)
-        if then is None or endings.hide(window, planners) or rings.behind(planners, begun):
-            continue
-        judged += 1
+    judged = _Judged.of(run, logs, endings, Rings.of(logs, ring, timeline))
+    for version, window, then in judged.each(lacking=not dumps.rows):
+        known = kept[c.names[version]]
         for primary in _lacking(c, then, version, known, endings, window):
             if len(found) < DESCRIBED:
                 found.append(_anomaly(c, then, version, primary, known))
@@ -112,7 +105,74 @@ def check_places(run: Run, logs: Logs) -> CheckerResult:
                 found.append(_undelivered(c, version, row, known))
             else:
                 more += 1
-    return judge(found, (), {"writes": judged}, {"lost-hint": more} if more else {})
+    count = len(judged.versions)
+    return judge(found, (), {"writes": count}, {"lost-hint": more} if more else {})
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The writes of which the logs must show the places: when their coordinators may have been at
+    work (`first`, `last`, ns), the number of the ring among `rings`, and whether some primary may
+    lack a copy and a hint."""
+
+    versions: Ints
+    first: Ints
+    last: Ints
+    ring: Ints
+    lacks: Bools
+    rings: Rings
+
+    @classmethod
+    def of(cls, run: Run, logs: Logs, endings: Endings, rings: Rings) -> _Judged:
+        """But for those of whose coordinator the log may lack something, or which knew an older
+        ring."""
+        c, kept = run.order, logs.once(KeptById)
+        versions, first, last = judged_writes(c, run.timeline)
+        begun = first + logs.began if logs.began is not None else np.full(len(first), -1)
+        named = [[name] if name is not None else [] for name in _coordinators(c, versions)]
+        names = chain(kept.nodes, endings.every, rings.members, chain.from_iterable(named))
+        columns = {name: column for column, name in enumerate(dict.fromkeys(names))}
+        ids = [c.names[version] for version in versions.tolist()]
+        # a write that no log names has the last row, in which there is nothing
+        write = np.array([kept.numbers.get(id, NONE) for id in ids], np.int64)
+        coordinators = kept.stamped(columns)[write] | table(named, len(versions), columns)
+        # the line of a stamp may itself be lost; then it may be any of those that ended
+        ended = endings.of_each(first, last, columns)
+        coordinators |= ended & ~coordinators.any(axis=1, keepdims=True)
+        hidden = (coordinators & (ended | rings.behind(begun, columns))).any(axis=1)
+        ring = rings.of_each(begun)
+        judged = np.flatnonzero((ring >= 0) & ~hidden)
+        versions, ring = versions[judged], ring[judged]
+        lacks = _primaries(c, versions, rings, ring, columns) & ~kept.placed(columns)[write[judged]]
+        some: Bools = np.any(lacks, axis=1)
+        return cls(versions, first[judged], last[judged], ring, some, rings)
+
+    def each(self, lacking: bool) -> Iterator[tuple[int, Window, CheckedRing]]:
+        """Each write; only those that lack something, where these are asked for."""
+        rows = np.flatnonzero(self.lacks) if lacking else np.arange(len(self.versions))
+        columns = (column[rows].tolist() for column in (self.versions, self.first, self.last))
+        rings = map(self.rings.ring, self.ring[rows].tolist())
+        for version, first, last, ring in zip(*columns, rings, strict=True):
+            yield version, (first, last), ring
+
+
+def _coordinators(c: Causality, versions: Ints) -> Iterator[str | None]:
+    """By version: the coordinator that its answer names."""
+    worth, nothing = c.history.worth, dict[str, Any]()
+    for ended in c.ended[versions].tolist():
+        named = worth.get(ended, nothing).get("coordinator")
+        yield named if isinstance(named, str) else None
+
+
+def _primaries(
+    c: Causality, versions: Ints, rings: Rings, ring: Ints, columns: Mapping[str, int]
+) -> Bools:
+    """By version and node (in its column): whether the node is one of its places."""
+    keys = c.history.keys
+    where, which = alike(ring * len(keys) + c.key[versions])
+    about = zip(ring[where].tolist(), c.key[versions[where]].tolist(), strict=True)
+    primaries = (rings.ring(at).primaries(keys[key]) for at, key in about)
+    return table(primaries, len(where), columns)[which]
 
 
 @dataclass(frozen=True)
@@ -162,108 +222,97 @@ class Dumps:
 _STAMPS = ("stamp", "retry")
 
 
-def kept_by_id(logs: Logs) -> dict[str, Kept]:
-    """By id of a write."""
-    with gc_paused():
-        return _kept_by_id(logs)
+class KeptById:
+    """What the logs have of each write, by its id; put together for those that are asked for."""
+
+    def __init__(self, logs: Logs) -> None:
+        self.lines = lines = logs.once(copy_lines)
+        self._taken_back = logs.once(lines_taken_back)
+        rows = np.flatnonzero(lines.are("stored", "held") & (lines.writes != NONE))
+        #: the lines about copies of writes, write by write
+        self._rows = rows[np.argsort(lines.writes[rows], kind="stable")]
+        self._starts = lines.writes[self._rows].searchsorted(np.arange(len(lines.ids) + 1))
+        #: id -> number, of the writes that lines are about; the number after these is for others
+        self.numbers = dict(zip(lines.ids, range(len(lines.ids)), strict=True))
+        #: id -> lines of coordinators about the places of the write
+        self.noted: defaultdict[str, list[Event]] = defaultdict(list)
+        for event in logs.of_kinds("unplaced", "fewer-places"):
+            if isinstance(event.get("request"), str):
+                self.noted[event["request"]].append(event)
+        self._known: dict[str, Kept] = {}
+
+    @cached_property
+    def shown(self) -> Ints:
+        """The lines that show a copy or a hint of a write which no disk has refused later."""
+        refused = np.zeros(len(self.lines.lines), np.bool_)
+        refused[list(self._taken_back)] = True
+        found: Ints = self._rows[~refused[self._rows]]
+        return found
+
+    @cached_property
+    def nodes(self) -> list[str]:
+        """The nodes with copies and hints, and those for which these hints are."""
+        return [name for node, _, target in self.lines.copies for name in (node, target or node)]
+
+    def stamped(self, columns: Mapping[str, int]) -> Bools:
+        """By write, and one more for none, and node (in its column): whether it has coordinated the
+        write."""
+        rows = self._rows[self.lines.came_by(_STAMPS)[self._rows]]
+        return self._marked(rows, [columns[node] for node, _, _ in self.lines.copies], columns)
+
+    def placed(self, columns: Mapping[str, int]) -> Bools:
+        """As `stamped`: whether there is a copy on the node, or a hint for it."""
+        copies = self.lines.copies
+        of = [columns[node if target is None else target] for node, _, target in copies]
+        return self._marked(self.shown, of, columns)
+
+    def _marked(self, rows: Ints, of: Sequence[int], columns: Mapping[str, int]) -> Bools:
+        """Which writes lines are about, and of which nodes: by copy a column."""
+        found = np.zeros((len(self.lines.ids) + 1, len(columns)), np.bool_)
+        found[self.lines.writes[rows], np.array(of, np.int64)[self.lines.numbers[rows]]] = True
+        return found
+
+    def __getitem__(self, id: str) -> Kept:
+        found = self._known.get(id)
+        if found is None:
+            found = self._known[id] = self._kept(id)
+        return found
+
+    def holders(self, id: str) -> set[str]:
+        """The nodes that had a copy or a hint of a write, whatever became of it."""
+        lines = self.lines
+        return {lines.copies[number][0] for number in lines.numbers[self._of(id)].tolist()}
+
+    def _of(self, id: str) -> Ints:
+        """The lines about copies of a write."""
+        number = self.numbers.get(id)
+        start, end = (0, 0) if number is None else self._starts[number : number + 2]
+        found: Ints = self._rows[start:end]
+        return found
+
+    def _kept(self, id: str) -> Kept:
+        lines, found = self.lines, Kept()
+        for line in self._of(id).tolist():
+            node, _, target = lines.copies[lines.numbers[line]]
+            if lines.lines[line].get("why") in _STAMPS:
+                found.stamped.add(node)
+            if line in self._taken_back:
+                continue
+            if target is None:
+                found.copies.add(node)
+            else:
+                found.hints.setdefault(target, set()).add(node)
+        for event in self.noted.get(id, ()):
+            if event["event"] == "unplaced":
+                found.unplaced[str(event.get("primary"))] = event
+            elif isinstance(event.get("n"), int):
+                found.places = event["n"]
+        return found
 
 
-def _kept_by_id(logs: Logs) -> dict[str, Kept]:
-    lines = logs.once(copy_lines)
-    taken_back, copies = logs.once(lines_taken_back), lines.copies
-    kept = [Kept() for _ in lines.ids]
-    each = zip(lines.names, lines.writes, lines.whys, lines.numbers, strict=True)
-    for place, (what, write, why, copy) in enumerate(each):
-        if write == NONE or (what != "stored" and what != "held"):
-            continue
-        one, (node, _, target) = kept[write], copies[copy]
-        if why in _STAMPS:
-            one.stamped.add(node)
-        if place in taken_back:
-            continue
-        if target is None:
-            one.copies.add(node)
-        else:
-            one.hints.setdefault(target, set()).add(node)
-    found = defaultdict(Kept, zip(lines.ids, kept, strict=True))
-    _note_places(logs, found)
-    return dict(found)
-
-
-def lines_taken_back(logs: Logs) -> set[int]:
-    """The lines (of `copy_lines`) about what a disk refused later."""
-    lines = logs.once(copy_lines)
-    #: by copy: its lines that have not been taken back, of copies of which some were; an `undone`
-    #: that names no state takes nothing back
-    undone = [bisect_left(lines.places, place) for place in logs.places("undone")]
-    undone = [line for line in undone if lines.hashes[line] is not None]
-    left: dict[int, list[int]] = {lines.numbers[line]: [] for line in undone}
-    found: set[int] = set()
-    lives: dict[str, int] = {}
-    for place, copy in enumerate(islice(lines.numbers, undone[-1] + 1 if undone else 0)):
-        if copy == NONE:
-            event = lines.lines[place]
-            lives[event["node"]] = event.get("mono", 0)
-        elif copy in left:
-            what = lines.names[place]
-            if what in ("stored", "held", "deleted"):
-                left[copy].append(place)
-            elif what == "undone" and lines.hashes[place] is not None:
-                event = lines.lines[place]
-                since = lives.get(event["node"], -1)
-                found.update(_take_back(lines.lines, left[copy], event, since))
-    return found
-
-
-def _id(event: Event) -> str:
-    """The id of the write that a line comes of; empty for none."""
-    id = event.get("request")
-    return id if isinstance(id, str) else ""
-
-
-def _note_places(logs: Logs, found: defaultdict[str, Kept]) -> None:
-    """How many places writes had, and which of them no node was found for."""
-    for event in logs.of_kinds("unplaced", "fewer-places"):
-        id = _id(event)
-        if id and event["event"] == "unplaced":
-            found[id].unplaced[str(event.get("primary"))] = event
-        elif id and isinstance(event.get("n"), int):
-            found[id].places = event["n"]
-
-
-def _take_back(lines: Sequence[Event], left: list[int], undone: Event, since: int) -> Iterator[int]:
-    """Take out the last lines about a record or hint, of states that its disk refused: back to
-    the state that is there now, or to where it was deleted; none of before `since` (ns), when this
-    life of the process began. A state of which the log has no line, or that cannot be read, does
-    not show how many of them that are: only the one that was refused itself. `left`: the places of
-    its lines in `lines`; yields those that are taken out."""
-    now, refused = undone.get("now"), undone.get("hash")
-    known: bool | None = True if now is None else None
-    if undone.get("unreadable"):
-        known = False
-    while left:
-        last = lines[left[-1]]
-        state = last.get("hash")
-        if last["event"] == "deleted" or last.get("mono", 0) < since or state == now:
-            return
-        if state != refused:
-            if known is None:  # of what was taken out already none is it
-                known = any(_state(lines[place]) == now for place in reversed(left))
-            if not known:
-                return
-        yield left.pop()
-        if str(last.get("why")).endswith("healed"):
-            return  # what was there before had been stored, and was damaged
-
-
-def _state(line: Event) -> object:
-    """The hash of what a line leaves there; None for nothing."""
-    return None if line["event"] == "deleted" else line.get("hash")
-
-
-def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Window]]:
-    """The acknowledged writes of which the logs must show the places, each with the time
-    that its coordinator may have taken, from when it began."""
+def judged_writes(c: Causality, timeline: Timeline) -> tuple[Ints, Ints, Ints]:
+    """The acknowledged writes of which the logs must show the places, and of each the time that its
+    coordinator may have taken: from when it began until when (ns)."""
     time = c.history.time
     versions = np.flatnonzero(c.outcome == OK)
     begun, ended = c.written[versions], c.ended[versions]
@@ -272,18 +321,7 @@ def judged_writes(c: Causality, timeline: Timeline) -> Iterator[tuple[int, Windo
     until = time.searchsorted(last)
     for start, end in Freshness.of(timeline, {}).moving:
         judged &= (start > until) | (begun > end)
-    windows = zip(time[begun[judged]].tolist(), last[judged].tolist(), strict=True)
-    yield from zip(versions[judged].tolist(), windows, strict=True)
-
-
-def _coordinators(
-    c: Causality, version: int, known: Kept, endings: Endings, window: Window
-) -> Set[str]:
-    """The nodes that may have coordinated a write: by its answer, and by the logs. The line of a
-    stamp may itself be lost; where nothing names a node, it may be any of those that ended."""
-    named = c.history.worth.get(int(c.ended[version]), {}).get("coordinator")
-    found = known.stamped | ({named} if isinstance(named, str) else set())
-    return found or endings.nodes(window)
+    return versions[judged], time[begun[judged]], last[judged]
 
 
 def _lacking(

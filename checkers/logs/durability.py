@@ -19,8 +19,8 @@ from dynamesis.checkers.explain.describe import counted, fate, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK
-from dynamesis.checkers.logs.copies import WORKS, Kept, kept_by_id, lines_taken_back
-from dynamesis.checkers.logs.copy_lines import NONE, copy_lines
+from dynamesis.checkers.logs.copies import WORKS, Kept, KeptById
+from dynamesis.checkers.logs.copy_lines import NONE, copy_lines, lines_taken_back
 from dynamesis.checkers.logs.endings import Endings
 from dynamesis.checkers.logs.logs import Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -34,11 +34,10 @@ def check_durability(run: Run, logs: Logs) -> CheckerResult:
         return skip(f"there is no log of {listed(silent)}")
     if not logs.once(copy_lines).from_memory:
         return skip("no node logged that it acknowledged a copy from memory")
-    kept, durable = logs.once(kept_by_id), _durable_by_id(logs)
+    kept, durable = logs.once(KeptById), _durable_by_id(logs)
     endings = Endings.of(c.history, run.timeline)
     found: list[Anomaly] = []
     judged, more = 0, 0
-    nothing = Kept()
     for version, claimed in _claims(c):
         id = c.names[version]
         begun, ended = int(c.written[version]), int(c.ended[version])
@@ -47,8 +46,7 @@ def check_durability(run: Run, logs: Logs) -> CheckerResult:
         if claimed <= len(durable[id] | endings.nodes(window)):
             continue
         if len(found) < DESCRIBED:
-            known = kept.get(id, nothing)
-            found.append(_anomaly(c, version, claimed, known, sorted(durable[id])))
+            found.append(_anomaly(c, version, claimed, kept[id], sorted(durable[id])))
         else:
             more += 1
     return judge(found, (), {"writes": judged}, {"impossible-ack": more} if more else {})
@@ -59,10 +57,9 @@ def _durable_by_id(logs: Logs) -> defaultdict[str, set[str]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     lines = logs.once(copy_lines)
     not_durable = lines.from_memory | logs.once(lines_taken_back)
-    each = zip(lines.names, lines.writes, lines.numbers, strict=True)
-    for place, (what, write, copy) in enumerate(each):
-        if write != NONE and what in ("stored", "held") and place not in not_durable:
-            found[lines.ids[write]].add(lines.copies[copy][0])
+    for line in np.flatnonzero(lines.are("stored", "held") & (lines.writes != NONE)).tolist():
+        if line not in not_durable:
+            found[lines.ids[lines.writes[line]]].add(lines.copies[lines.numbers[line]][0])
     return found
 
 

@@ -7,13 +7,16 @@ A SIGKILL costs a log its last moments; a paused node works later than it should
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
 
+import numpy as np
 from dynamesis.checkers.dynamo.ring import CheckedRing
+from dynamesis.checkers.history.arrays import alike
 from dynamesis.checkers.history.history import History
+from dynamesis.checkers.history.pairing import Bools, Ints
 from dynamesis.checkers.history.timeline import Timeline
 from dynamesis.checkers.logs.logs import ENDING, Logs, names
 
@@ -73,6 +76,19 @@ class Endings:
             found = self._known[about] = frozenset[str]().union(*touched)
         return found
 
+    @property
+    def every(self) -> Iterator[str]:
+        """The nodes of all spans."""
+        return (node for _, _, nodes in self.spans for node in nodes)
+
+    def of_each(self, first: Ints, last: Ints, columns: Mapping[str, int]) -> Bools:
+        """By window (from `first` to `last`) and node (in its column): as `nodes`."""
+        starts, ends = (np.array(each, np.int64) for each in self._instants)
+        about = ends.searchsorted(first) * (len(starts) + 1) + starts.searchsorted(last, "right")
+        where, which = alike(about)
+        windows = zip(first[where].tolist(), last[where].tolist(), strict=True)
+        return table(map(self.nodes, windows), len(where), columns)[which]
+
     def hide(self, window: Window, nodes: Collection[str]) -> bool:
         """Whether the log of one of these may lack something of this time."""
         return not self.nodes(window).isdisjoint(nodes)
@@ -88,16 +104,14 @@ class Rings:
     versions: Mapping[str | None, list[tuple[int, int]]] = field(default_factory=dict)
     #: whether the membership changed
     changed: bool = False
-    _known: dict[tuple[str, int], bool] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
     @classmethod
     def of(cls, logs: Logs, last: CheckedRing, timeline: Timeline) -> Rings:
         """By the layouts in the logs; `last` is the ring of test.json. One that is older than what
         was logged before is of a node that was away, or whose disk is an older one: it is not in
         force again."""
-        known, highest = [], 0
+        known: list[tuple[int, CheckedRing]] = []
+        highest = 0
         versions: dict[str | None, list[tuple[int, int]]] = {}
         for event in logs.of_kinds("layout"):
             version = event.get("version")
@@ -109,17 +123,19 @@ class Rings:
                 highest = version
                 versions.setdefault(None, []).append(seen)
             if "owners" in event and "target" not in event:
-                known.append((event.get("mono", 0), replace(last, owners=tuple(event["owners"]))))
+                owners = tuple(event["owners"])
+                if not known or known[-1][1].owners != owners:
+                    known.append((event.get("mono", 0), replace(last, owners=owners)))
         changed = any(fault.kind == "membership" for fault in timeline.faults)
         return cls(tuple(known), last, versions, changed)
 
-    def behind(self, nodes: Iterable[str], mono: int | None) -> bool:
-        """Whether one of the nodes knew an older layout then than some other node: its disk is an
-        older one, or it was away."""
-        if mono is None:
-            return False
-        place = bisect_right(self._logged, mono)
-        return any(self._is_behind(node, place) for node in nodes)
+    def behind(self, monos: Ints, columns: Mapping[str, int]) -> Bools:
+        """By instant and node (in its column): whether the node knew an older layout then than some
+        other node: its disk is an older one, or it was away."""
+        places = np.array(self._logged, np.int64).searchsorted(monos, "right")
+        where, which = alike(places)
+        each = ([n for n in columns if self._is_behind(n, p)] for p in places[where].tolist())
+        return table(each, len(where), columns)[which]
 
     @cached_property
     def _logged(self) -> list[int]:
@@ -128,12 +144,8 @@ class Rings:
 
     def _is_behind(self, node: str, place: int) -> bool:
         """Whether a node knew an older layout after so many of these instants."""
-        found = self._known.get((node, place))
-        if found is None:
-            mono = self._logged[place - 1] if place else -1
-            behind = self._version(node, mono) < self._version(None, mono)
-            found = self._known[node, place] = node in self.versions and behind
-        return found
+        mono = self._logged[place - 1] if place else -1
+        return node in self.versions and self._version(node, mono) < self._version(None, mono)
 
     def _version(self, node: str | None, mono: int) -> int:
         """The version of the last layout that a node, or any, had logged; 0 for none."""
@@ -148,3 +160,26 @@ class Rings:
             return self.last
         place = 0 if mono is None else bisect_right(self.known, mono, key=itemgetter(0))
         return self.known[place - 1][1] if place else None
+
+    @property
+    def members(self) -> Iterator[str]:
+        """The nodes of all rings."""
+        return (node for ring in (self.last, *(r for _, r in self.known)) for node in ring.owners)
+
+    def of_each(self, monos: Ints) -> Ints:
+        """By instant: which ring was in force, as a number (`ring`); -1 where that is not known."""
+        if not self.changed:
+            return np.zeros(len(monos), np.int64)
+        return np.array([mono for mono, _ in self.known], np.int64).searchsorted(monos, "right") - 1
+
+    def ring(self, number: int) -> CheckedRing:
+        """The ring of this number."""
+        return self.known[number][1] if self.changed else self.last
+
+
+def table(rows: Iterable[Iterable[str]], count: int, columns: Mapping[str, int]) -> Bools:
+    """By row, of which there are so many, and column: whether the row has the column's name."""
+    places = [number * len(columns) + columns[n] for number, row in enumerate(rows) for n in row]
+    marked = np.zeros(count * len(columns), np.bool_)
+    marked[np.array(places, np.int64)] = True
+    return marked.reshape(count, len(columns))

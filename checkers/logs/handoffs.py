@@ -78,22 +78,19 @@ def _wrong(
 def _about_hints(logs: Logs) -> list[Event]:
     """The lines about hints that are kept, and about what may end that, in order of time."""
     lines = logs.once(copy_lines)
-    hints = {number for number, (_, _, target) in enumerate(lines.copies) if target is not None}
-    places = [
-        place for place, number in zip(lines.places, lines.numbers, strict=True) if number in hints
-    ]
-    return logs.with_kinds(places, "start", "storage-error", "handed-off")
+    places = lines.places[lines.hints[lines.numbers]]
+    return logs.with_kinds(places.tolist(), "start", "storage-error", "handed-off")
 
 
 def _arrivals(logs: Logs) -> Arrivals:
     found: Arrivals = {}
     lines = logs.once(copy_lines)
-    for line, came in enumerate(lines.incoming):
-        if isinstance(came, str) and lines.names[line] in ("stored", "held"):
-            event, (node, key, _) = lines.lines[line], lines.copies[lines.numbers[line]]
-            if "hint_for" not in event:
-                durable = line not in lines.from_memory
-                found.setdefault((node, key, came), []).append(durable)
+    for line, came in lines.incoming.items():
+        event, (node, key, _) = lines.lines[line], lines.copies[lines.numbers[line]]
+        arrived = event["event"] in ("stored", "held") and "hint_for" not in event
+        if arrived and isinstance(came, str):
+            durable = line not in lines.from_memory
+            found.setdefault((node, key, came), []).append(durable)
     return found
 
 

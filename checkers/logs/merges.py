@@ -20,14 +20,18 @@ by a SIGKILL may lack the stamp of a write that got the dot of one which had not
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from dynamesis.checkers.dynamo.lww import is_lww
 from dynamesis.checkers.explain.describe import fate, listed, name
-from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.causality import Causality, spans
 from dynamesis.checkers.graph.run import Run
-from dynamesis.checkers.logs.copy_lines import NONE, START, copy_lines
+from dynamesis.checkers.history.arrays import among
+from dynamesis.checkers.history.codes import NameTable
+from dynamesis.checkers.history.pairing import Bools, Ints, previous
+from dynamesis.checkers.logs.copy_lines import NONE, START, CopyLines, copy_lines
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
@@ -61,8 +65,9 @@ def check_merges(run: Run, logs: Logs) -> CheckerResult:
 
 class _Watch:
     """Follows all records and hints through the logs. What a copy holds is a number (a state): many
-    replicas hold the same, and each comes from one to the next as the others do, so that of most
-    lines it is known already whether they drop anything."""
+    replicas hold the same, and each comes from one to the next as the others do. That most lines
+    drop nothing is seen in columns: what was there, and what came, is there after them, or is a
+    parent of what is there. The others are looked at one by one."""
 
     def __init__(self, c: Causality, logs: Logs) -> None:
         self._c, self._keys = c, c.keys
@@ -75,11 +80,7 @@ class _Watch:
         #: the versions of which some line has the dot
         self._dotted: set[int] = set()
         self._note_dots()
-        of_dot = self._of_dot
-        #: by state: the versions that its dots name, as far as they are known; and whether all are
-        named = [frozenset(map(of_dot[key].get, dots)) for key, dots in self._lines.held]
-        self._whole = [None not in each for each in named]
-        self._named = [frozenset(v for v in each if v is not None) for each in named]
+        self._states = _States.of(c, self._lines.held, self._of_dot)
         #: (state, state after it) -> the versions that it has, and that are not replaced there
         self._lost: dict[tuple[int, int], list[int]] = {}
         self._upon: dict[tuple[int, int], bool] = {}
@@ -88,16 +89,16 @@ class _Watch:
     def _note_dots(self) -> None:
         """Which version each dot names, by the lines of stamps."""
         lines = self._lines
-        columns = lines.dots, lines.states, lines.numbers, lines.writes
-        for dot, state, copy, write in zip(*columns, strict=True):
-            if dot.__class__ is str and state != NONE:
-                key = lines.copies[copy][1]
-                version = self._written(write, key)
-                if version is not None:
-                    self._dotted.add(version)
-                of_dot = self._of_dot[key]
-                if of_dot.setdefault(dot, version) != version:
-                    of_dot[dot] = None
+        of = np.array(list(lines.dots), np.int64)
+        columns = lines.dots.values(), lines.numbers[of].tolist(), lines.writes[of].tolist()
+        for dot, copy, write in zip(*columns, strict=True):
+            key = lines.copies[copy][1]
+            version = self._written(write, key)
+            if version is not None:
+                self._dotted.add(version)
+            of_dot = self._of_dot[key]
+            if of_dot.setdefault(dot, version) != version:
+                of_dot[dot] = None
 
     def _written(self, write: int, key: str) -> int | None:
         """The version that a line comes of, if the history has it and it is of the line's key."""
@@ -106,46 +107,39 @@ class _Watch:
 
     def dropped(self) -> Iterator[Dropped]:
         """What is missing after each line, each version once a copy and a drop."""
-        lines = self._lines
-        #: by copy: its state, NONE where that is not known
-        there = [NONE] * len(lines.copies)
-        columns = lines.names, lines.numbers, lines.states, lines.writes, lines.incoming
-        whole, named, lost, versions = self._whole, self._named, self._lost, self._version_of
-        merges = 0
-        for line, (what, copy, after, write, came) in enumerate(zip(*columns, strict=True)):
-            if what == "stored" and after != NONE:
-                before = there[copy]
-                there[copy] = after
-                if not whole[after]:
-                    continue
-                merges += 1
-                if before == NONE:
-                    before = after
-                gone = lost.get((before, after))
-                if gone is None:
-                    gone = self._lost_by(before, after)
-                if gone or came is not None or versions[write] not in named[after]:
-                    yield from self._missing(line, before, after)
-            elif what == "held":
-                if there[copy] != NONE:
-                    of_hash = lines.of_hash[lines.copies[copy][1]]
-                    state = of_hash.get(str(lines.hashes[line]), NONE)
-                    if state != NONE and whole[state]:
-                        merges += 1
-                        yield from self._missing(line, state, state)
-            elif what == START:
-                node = lines.lines[line]["node"]
-                for number, (of, _, _) in enumerate(lines.copies):
-                    if of == node:
-                        there[number] = NONE
-            else:  # it is gone; or stored by a version that logs less
-                there[copy] = NONE
-        self.merges = merges
+        lines, before = self._lines, states_before(self._lines)
+        held = np.flatnonzero(lines.are("held") & (before != NONE))
+        after = lines.states.copy()
+        after[held] = [self._named_by(line) for line in held.tolist()]
+        merges = np.flatnonzero(after != NONE)
+        merges = merges[self._states.whole[after[merges]]]
+        self.merges = len(merges)
+        before, after = before[merges], after[merges]
+        before = np.where((before == NONE) | lines.are("held")[merges], after, before)
+        for place in np.flatnonzero(self._suspect(merges, before, after)).tolist():
+            yield from self._missing(int(merges[place]), int(before[place]), int(after[place]))
+
+    def _named_by(self, line: int) -> int:
+        """The state that a line names by its hash."""
+        key = self._lines.copies[self._lines.numbers[line]][1]
+        hash = self._lines.lines[line].get("hash")
+        return self._lines.of_hash[key].get(str(hash), NONE)
+
+    def _suspect(self, lines: Ints, before: Ints, after: Ints) -> Bools:
+        """Whether each of these lines, with the state before and after it, may have dropped what
+        was there, or what came."""
+        suspect = self._states.lacks(before, after)
+        came = np.array(self._version_of)[self._lines.writes[lines]]
+        writes = np.flatnonzero(self._lines.came_by(_WRITES)[lines] & (came != NONE))
+        suspect[writes] |= ~self._states.has(after[writes], came[writes])
+        incoming = np.array(list(self._lines.incoming), np.int64)
+        return suspect | among(lines, incoming, len(self._lines.lines))
 
     def _missing(self, line: int, before: int, after: int) -> Iterable[Dropped]:
         """The versions that were there, or came, and that nothing replaces which is there now."""
         lines = self._lines
-        event, why, incoming = lines.lines[line], lines.whys[line], lines.incoming[line]
+        event, incoming = lines.lines[line], lines.incoming.get(line)
+        why = event.get("why")
         found: list[Dropped] = []
         if before != after and not str(why).endswith("healed"):
             found += [Dropped(event, each, True) for each in self._lost_by(before, after)]
@@ -154,7 +148,7 @@ class _Watch:
             came = lines.of_hash[key].get(str(incoming), after)
             found += [Dropped(event, each, False) for each in self._lost_by(came, after)]
         if why in _WRITES:
-            version, there = self._written(lines.writes[line], key), self._named[after]
+            version, there = self._written(lines.writes[line], key), self._states.named(after)
             if version is None or version not in self._dotted:
                 return found
             if not self._replaced(version, there):
@@ -165,11 +159,8 @@ class _Watch:
         """The versions of a state that nothing replaces which is there after it."""
         found = self._lost.get((before, after))
         if found is None:
-            there, (parents, starts) = self._named[after], self._c.parents_and_starts
-            # most are parents of what is there
-            gone = self._named[before].difference(
-                there, *[parents[starts[each] : starts[each + 1]] for each in there]
-            )
+            there = self._states.named(after)
+            gone = self._states.named(before) - there
             lost = [version for version in gone if not self._replaced(version, there)]
             found = self._lost[before, after] = self._by_dot(before, after, lost) if lost else lost
         return found
@@ -193,6 +184,89 @@ class _Watch:
         if known is None:
             known = self._upon[above, below] = bool(self._c.path(above, below))
         return known
+
+
+def states_before(lines: CopyLines) -> Ints:
+    """By line: the state of its copy before it; NONE where that is not known, as after a start of
+    the node."""
+    starts = np.flatnonzero(lines.are(START))
+    nodes = NameTable()
+    node_of = np.array([*(nodes[node] for node, _, _ in lines.copies), NONE], np.int64)
+    node = node_of[lines.numbers]
+    node[starts] = [nodes[lines.lines[line]["node"]] for line in starts.tolist()]
+    #: of a node and a line one number, by which the starts of each node are in order
+    at = node * len(node) + np.arange(len(node))
+    life = np.sort(at[starts]).searchsorted(at)
+    #: by line: the last before it that shows what its copy is
+    last = previous(lines.numbers, ~lines.are("held", START))
+    known = (last >= 0) & (life[last] == life)
+    return np.where(known, lines.states[last], NONE)
+
+
+@dataclass(frozen=True)
+class _States:
+    """The versions that each state holds, as far as they are known.
+
+    versions, starts, counts: one state after the other; where each begins, and how many it has
+    whole: by state: whether all are known
+    keeps: each version that a state holds, and each parent of one, as a number of both
+    size: more than the number of any version"""
+
+    versions: Ints
+    starts: Ints
+    counts: Ints
+    whole: Bools
+    keeps: Ints
+    size: int
+
+    @classmethod
+    def of(
+        cls,
+        c: Causality,
+        held: Sequence[tuple[str, list[str]]],
+        of_dot: Mapping[str, Mapping[str, int | None]],
+    ) -> _States:
+        """`held`: by state its key, and the dots of what it holds; `of_dot`: which each names."""
+        named = [of_dot[key].get(dot) for key, dots in held for dot in dots]
+        versions = np.array([NONE if each is None else each for each in named], np.int64)
+        state = np.repeat(np.arange(len(held)), [len(dots) for _, dots in held])
+        known = versions != NONE
+        whole = np.ones(len(held), np.bool_)
+        whole[state[~known]] = False
+        state, versions = state[known], versions[known]
+        counts = np.bincount(state, minlength=len(held))
+        starts, parents = c.parent_start[versions], np.diff(c.parent_start)[versions]
+        size = len(c) + 1
+        keeps = np.concatenate(
+            [
+                state * size + versions,
+                np.repeat(state, parents) * size + c.parents[spans(starts, parents)],
+            ]
+        )
+        return cls(versions, np.cumsum(counts) - counts, counts, whole, np.sort(keeps), size)
+
+    def named(self, state: int) -> frozenset[int]:
+        """The versions that a state holds."""
+        start = self.starts[state]
+        return frozenset(self.versions[start : start + self.counts[state]].tolist())
+
+    def has(self, states: Ints, versions: Ints) -> Bools:
+        """Whether each state holds the version beside it, or one whose parent that is."""
+        asked = states * self.size + versions
+        place = self.keeps.searchsorted(asked)
+        place[place == len(self.keeps)] = 0
+        found: Bools = self.keeps[place] == asked if len(self.keeps) else asked < 0
+        return found
+
+    def lacks(self, before: Ints, after: Ints) -> Bools:
+        """Whether a state after each of these has not (`has`) all that it held before."""
+        rows = np.flatnonzero(before != after)
+        counts = self.counts[before[rows]]
+        row = np.repeat(rows, counts)
+        versions = self.versions[spans(self.starts[before[rows]], counts)]
+        found = np.zeros(len(before), np.bool_)
+        found[row[~self.has(after[row], versions)]] = True
+        return found
 
 
 def _anomaly(run: Run, logs: Logs, dropped: Dropped) -> Anomaly:

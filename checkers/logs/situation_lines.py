@@ -150,17 +150,19 @@ def resumed(event: Event, before: Before) -> bool:
 
 
 def by_fallback(event: Event, before: Before) -> bool:
-    answers = event.get("answers")
-    return isinstance(answers, Mapping) and " for " in "\n".join(map(str, answers))
+    answers: Any = event.get("answers")
+    known = answers.__class__ is dict or isinstance(answers, Mapping)
+    return known and " for " in "\n".join(map(str, answers))
 
 
 def stale(event: Event, before: Before) -> bool:
     """Replicas answered one get with different versions."""
     answers = event.get("answers")
-    if not isinstance(answers, Mapping):
+    if answers.__class__ is not dict and not isinstance(answers, Mapping):
         return False
     dots = list(answers.values())
-    return any(each != dots[0] for each in dots) and len(set(map(str, dots))) > 1
+    alike = not dots or dots.count(dots[0]) == len(dots)
+    return not alike and len(set(map(str, dots))) > 1
 
 
 def elsewhere(event: Event, before: Before) -> bool:

@@ -11,11 +11,20 @@ last moments of a log: a count is a lower bound.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-from dynamesis.checkers.logs.copy_lines import STORED, CopyLines, copy_lines
+import numpy as np
+from dynamesis.checkers.history.arrays import alike
+from dynamesis.checkers.history.pairing import Ints, previous
+from dynamesis.checkers.logs.copy_lines import (
+    ABOUT,
+    KINDS,
+    RARE,
+    STORED,
+    CopyLines,
+    copy_lines,
+)
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.logs.situation_lines import (
     SEVERAL,
@@ -269,114 +278,88 @@ def _by_event() -> dict[str, tuple[tuple[str, When], ...]]:
 
 
 _BY_EVENT = _by_event()
-
-
-#: lines that are situations, or that others are judged by; those of copies are looked at apart
-_OTHERS = tuple(sorted({*(each.event for each in SITUATIONS.values()), *TAKEN} - {STORED}))
+#: events of which every line is the same situations, and none is looked at
+_EVERY = {
+    event: [name for name, _ in may_be]
+    for event, may_be in _BY_EVENT.items()
+    if event not in (*ABOUT, *TAKEN) and all(when is always for _, when in may_be)
+}
+#: lines that are looked at one by one: as situations, or since others are judged by them
+_OTHERS = tuple(sorted({*(s.event for s in SITUATIONS.values()), *TAKEN} - {*ABOUT, *_EVERY}))
 
 
 def count_situations(logs: Logs) -> dict[str, int]:
     """How often each situation was reached, 0 for never."""
     counts = dict.fromkeys(SITUATIONS, 0)
     _count_copies(logs.once(copy_lines), counts)
+    for event_name in _EVERY.keys() & logs.by_kind.keys():
+        events = logs.of_kinds(event_name)
+        more = sum(_times(event) - 1 for event in events if "times" in event)
+        _count(counts, _EVERY[event_name], len(events) + more)
     before = Before()
-    seen: _Seen = {}
     for event in logs.of_kinds(*_OTHERS):
         what = event["event"]
-        alike = _alike_of(seen, event, what, event.get("why"))
-        times = _times(event) if "times" in event else 1
-        alike.times += times
-        for name, when in alike.may_be:
+        for name, when in _BY_EVENT.get(what, ()):
             if when(event, before):
-                counts[name] += times
+                counts[name] += _times(event) if "times" in event else 1
         if what in TAKEN:
             before.take(event, what)
-    _add_those_that_are(seen, counts)
     return counts
 
 
 def _count_copies(lines: CopyLines, counts: dict[str, int]) -> None:
-    """The situations of lines that show a copy: most are of those that all lines which came by the
-    same reason are, or of none."""
-    before = Before()
-    seen: _Seen = {}
+    """The situations of lines about copies. Most are of those that all lines which are there by the
+    same reason are, or of none: the first line by each reason is looked at, and each that has a
+    rare field."""
+    times, before = np.ones(len(lines.lines), np.int64), Before()
+    for line in lines.rare:
+        event = lines.lines[line]
+        times[line] = _times(event)
+        _count(counts, _those(event, before, _is_of_field), int(times[line]))
+    reasons = 2 * (lines.reasons + 1) + lines.hints[lines.numbers]
+    for line, many in _each(reasons << len(KINDS) | lines.kinds, times):
+        _count(counts, _those(lines.lines[line], before, _is_of_reason), many)
+    rows, had, now = _several(lines)
+    for place, many in _each(2 * lines.reasons[rows] + (now > had), times[rows]):
+        before.now, before.had = int(now[place]), int(had[place])
+        _count(counts, _those(lines.lines[rows[place]], before, SEVERAL.__contains__), many)
+
+
+def _each(kinds: Ints, times: Ints) -> Iterator[tuple[int, int]]:
+    """Where each kind (a number) is first, and how many times it is there."""
+    first, which = alike(kinds)
+    many = np.bincount(which, times).astype(np.int64)
+    return zip(first.tolist(), many.tolist(), strict=True)
+
+
+def _several(lines: CopyLines) -> tuple[Ints, Ints, Ints]:
+    """The lines after which a copy has more versions than before, and several, or one instead of
+    several; how many it had before, and has now."""
+    rows = np.flatnonzero(lines.are(STORED, "deleted"))
     #: by state, and one more for none: how many versions it has
-    sizes = [len(dots) for _, dots in lines.held] + [0]
-    #: by copy: how many versions it has
-    versions: dict[int, int] = {}
-    each = zip(lines.lines, lines.names, lines.numbers, lines.whys, lines.states, strict=True)
-    for event, what, copy, reason, state in each:
-        if what != STORED:
-            if what == "deleted":
-                versions.pop(copy, None)
-            continue
-        alike = _alike_of(seen, event, STORED, reason)
-        times = _times(event) if "times" in event else 1
-        alike.times += times
-        for field, name, when in alike.given:
-            if field in event and when(event, before):
-                counts[name] += times
-        now = sizes[state]
-        had = versions.get(copy, 0)
-        versions[copy] = now
-        if (now > 1 and now > had) or now == 1 < had:
-            before.now, before.had = now, had
-            for name, when in alike.several:
-                if when(event, before):
-                    counts[name] += times
-    _add_those_that_are(seen, counts)
+    sizes = np.array([*(len(dots) for _, dots in lines.held), 0], np.int64)
+    now, before = sizes[lines.states[rows]], previous(lines.numbers[rows])
+    had = np.where(before < 0, 0, now[before])
+    several = ((now > 1) & (now > had)) | ((now == 1) & (had > 1))
+    return rows[several], had[several], now[several]
 
 
-@dataclass
-class _Alike:
-    """Lines of one event that came by one reason, all of hints or none. `are`: the situations that
-    each of them is; `may_be`: those that depend on the rest of the line, or on lines before;
-    `several`: those of copies that have concurrent versions, or had; `given`: those of lines that
-    have a certain field; `times`: how many there were."""
-
-    are: tuple[str, ...]
-    may_be: tuple[tuple[str, When], ...]
-    several: tuple[tuple[str, When], ...]
-    given: tuple[tuple[str, str, When], ...]
-    times: int = 0
+def _those(event: Event, before: Before, looked_at: Callable[[When], bool]) -> list[str]:
+    """The situations that a line of a copy is, of those that are `looked_at`."""
+    what = event["event"]
+    may_be = _BY_EVENT.get(what, ()) + _BY_EVENT.get(f"{what} {came_by(event)}", ())
+    return [name for name, when in may_be if looked_at(when) and when(event, before)]
 
 
-_Seen = dict[tuple[str, str | None, bool], _Alike]
-_Whens = tuple[tuple[str, When], ...]
-_Parts = tuple[tuple[str, ...], _Whens, _Whens, tuple[tuple[str, str, When], ...]]
-
-
-def _alike_of(seen: _Seen, event: Event, what: str, why: Any) -> _Alike:
-    """The lines that a line is like, which is there for a reason, `why`."""
-    if why is not None and why.__class__ is not str:
-        why = str(why)
-    about = what, why, "hint_for" in event
-    found = seen.get(about)
-    if found is None:
-        found = seen[about] = _Alike(*_known_of(what, "why" in event, why, about[2]))
-    return found
-
-
-@lru_cache(maxsize=1024)
-def _known_of(what: str, given: bool, why: str | None, hint: bool) -> _Parts:
-    """What is known of lines of an event with this reason, if it is given, of hints or none."""
-    event: dict[str, Any] = {"why": why} if given else {}
-    event |= {"hint_for": ""} if hint else {}
-    every = _BY_EVENT.get(what, ())
-    if given:
-        every += _BY_EVENT.get(f"{what} {came_by(event)}", ())
-    are = [name for name, when in every if _of_reason(when) and when(event, Before())]
-    rest = tuple(each for each in every if not _of_reason(each[1]))
-    several = tuple(each for each in rest if each[1] in SEVERAL)
-    fields = tuple((when.name, name, when) for name, when in rest if isinstance(when, Has))
-    return tuple(are), rest, several, fields
-
-
-def _of_reason(when: When) -> bool:
-    """Whether lines that came by the same reason are all such, or none is."""
+def _is_of_reason(when: When) -> bool:
+    """Whether lines that are there by the same reason are all such, or none is."""
     return (
         when is always or isinstance(when, Came) or (isinstance(when, Has) and when.name == "why")
     )
+
+
+def _is_of_field(when: When) -> bool:
+    return isinstance(when, Has) and when.name in RARE
 
 
 def _times(event: Event) -> int:
@@ -384,10 +367,9 @@ def _times(event: Event) -> int:
     return times if isinstance(times, int) and times > 0 else 1
 
 
-def _add_those_that_are(seen: _Seen, counts: dict[str, int]) -> None:
-    for alike in seen.values():
-        for name in alike.are:
-            counts[name] += alike.times
+def _count(counts: dict[str, int], names: Iterable[str], times: int) -> None:
+    for name in names:
+        counts[name] += times
 
 
 def table() -> str:

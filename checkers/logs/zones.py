@@ -20,7 +20,7 @@ since links lose messages, and the coordinator knew one layout all the time.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +29,7 @@ from dynamesis.checkers.explain.describe import fate, listed, name
 from dynamesis.checkers.graph.causality import NEVER, Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Ints
-from dynamesis.checkers.logs.copies import WORKS, Kept, judged_writes, kept_by_id
+from dynamesis.checkers.logs.copies import WORKS, Kept, KeptById, judged_writes
 from dynamesis.checkers.logs.endings import Rings
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -64,11 +64,12 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
         return skip("no node lies in a zone, by test.json")
     found: list[Anomaly] = []
     judged, more = 0, 0
-    kept, when = logs.once(kept_by_id), _hints(logs)
-    rings, nothing = Rings.of(logs, ring, run.timeline), Kept()
-    for version, window in judged_writes(c, run.timeline):
-        known = kept.get(c.names[version], nothing)
-        begun = None if logs.began is None else logs.began + window[0]
+    kept, when = logs.once(KeptById), _hints(logs)
+    rings = Rings.of(logs, ring, run.timeline)
+    versions, first, _ = judged_writes(c, run.timeline)
+    for version, since in zip(versions.tolist(), first.tolist(), strict=True):
+        known = kept[c.names[version]]
+        begun = None if logs.began is None else logs.began + since
         then = rings.at(begun) if known.hints else None
         if then is None:
             continue
@@ -145,8 +146,8 @@ def check_newcomers(run: Run, logs: Logs) -> CheckerResult:
         for version in _while_moving(c, logs).tolist()
         for each in _newcomers(run, logs, ring, version)
     ]
-    got, judged = _got(logs, {c.names[each.version] for each in due}), len(due)
-    passed = [each for each in due if each.newcomer not in got.get(c.names[each.version], ())]
+    kept, judged = logs.once(KeptById), len(due)
+    passed = [each for each in due if each.newcomer not in kept.holders(c.names[each.version])]
     found = [_passed_over(c, each) for each in passed[:DESCRIBED]]
     more = {"lost-hint": len(passed) - DESCRIBED} if len(passed) > DESCRIBED else {}
     return judge(found, (), {"copies": judged}, more)
@@ -163,16 +164,6 @@ def _while_moving(c: Causality, logs: Logs) -> Ints:
             if "target" in layout:
                 moving |= (since <= begun) & (begun < until)
     found: Ints = versions[moving]
-    return found
-
-
-def _got(logs: Logs, ids: Collection[str]) -> dict[str, set[str]]:
-    """By these ids of writes: the nodes that got something of it."""
-    found: dict[str, set[str]] = {}
-    for event in logs.of_kinds("stored", "held") if ids else ():
-        id = str(event.get("request"))
-        if id in ids:
-            found.setdefault(id, set()).add(event["node"])
     return found
 
 

@@ -11,7 +11,7 @@ import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,9 @@ def events(logs: Mapping[str, Path]) -> Iterator[JsonObject]:
 def all_events(logs: Mapping[str, Path]) -> list[JsonObject]:
     """As `events`, all in memory: quicker, where they are needed so anyhow."""
     with gc_paused():
-        return sorted((e for node, path in logs.items() for e in _whole(node, path)), key=_MONO)
+        found = list(chain.from_iterable(_whole(node, path) for node, path in logs.items()))
+        found.sort(key=_MONO)
+        return found
 
 
 def merged(logs: Mapping[str, Path], wanted: Wanted) -> Iterator[str]:

@@ -8,6 +8,7 @@ from random import Random
 import msgspec
 import numpy as np
 import pytest
+from dynamesis.checkers.history.arrays import alike
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.history import encode, read_history
 from dynamesis.checkers.history.op import Op
@@ -87,6 +88,29 @@ def test_the_row_before_is_that_of_the_same_thread(spread: int) -> None:
         assert before == last.get(int(thread[row]), -1)
         last[int(thread[row])] = row
     assert previous(np.empty(0, np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9, 1.0])
+def test_the_chosen_row_before_is_the_last_of_the_same_thread(share: float) -> None:
+    rng = Random(7)
+    thread = np.array([rng.randrange(9) for _ in range(500)], np.int64)
+    chosen = np.array([rng.random() < share for _ in range(500)], np.bool_)
+    last: dict[int, int] = {}
+    for row, before in enumerate(previous(thread, chosen).tolist()):
+        assert before == last.get(int(thread[row]), -1)
+        if chosen[row]:
+            last[int(thread[row])] = row
+    assert previous(np.empty(0, np.int64), np.empty(0, np.bool_)).tolist() == []
+
+
+@pytest.mark.parametrize("spread", [1, 5, 1 << 40])
+def test_values_that_are_alike_are_known_by_the_first(spread: int) -> None:
+    values = np.array([Random(n).randrange(-spread, spread) for n in range(300)], np.int64)
+    first, which = alike(values)
+    assert np.array_equal(values[first][which], values)
+    assert values[first].tolist() == sorted({*values.tolist()})
+    assert first.tolist() == [values.tolist().index(value) for value in values[first].tolist()]
+    assert [len(each) for each in alike(values[:0])] == [0, 0]
 
 
 def test_events_of_some_kinds_are_in_order_of_time() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.history import Op
+from dynamesis.checkers.logs.copy_lines import KINDS, NONE, copy_lines
 from dynamesis.checkers.logs.logs import Event
+from dynamesis.checkers.logs.merges import states_before
 from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.verdict import CheckerResult, Verdict
 from log_lines import TEST, get, history, line, logs, put
@@ -106,3 +109,28 @@ def test_a_version_that_no_line_names_may_replace_anything() -> None:
 @pytest.mark.parametrize("test", [{"params": {"clock": "vector"}}, {"reconcile": "lww"}])
 def test_where_versions_may_be_dropped_nothing_is_judged(test: dict[str, Any]) -> None:
     assert verdict(stored(2, "n2", "2.1"), stored(3, "n2", "3.1"), **test).skipped
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_there_before_a_line_is_what_the_line_before_it_left(seed: int) -> None:
+    """As found line by line: it is not known after a start, nor where a copy was deleted."""
+    rng, there = Random(seed), dict[tuple[str, str, str], int]()
+    lines = copy_lines(logs(*(any_line(rng, n) for n in range(400))))
+    for row, (event, before) in enumerate(zip(lines.lines, states_before(lines), strict=True)):
+        copy = (event["node"], str(event.get("key")), str(event.get("hint_for")))
+        if event["event"] == "start":
+            there = {other: state for other, state in there.items() if other[0] != copy[0]}
+            continue
+        assert before == there.get(copy, NONE), row
+        if event["event"] != "held":
+            there[copy] = int(lines.states[row])
+
+
+def any_line(rng: Random, n: int) -> Event:
+    """A line about one of few copies."""
+    fields: dict[str, Any] = {"key": rng.choice("kl"), "hash": rng.choice("abc")}
+    if rng.random() < 0.3:
+        fields["hint_for"] = "n4"
+    if rng.random() < 0.9:
+        fields["holds"] = [fields["hash"]]
+    return line(n / 10, rng.choice(("n1", "n2")), rng.choice(KINDS), **fields)

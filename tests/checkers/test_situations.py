@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dynamesis.checkers.logs.copy_lines import ABOUT, RARE
 from dynamesis.checkers.logs.logs import Logs
+from dynamesis.checkers.logs.situation_lines import Has
 from dynamesis.checkers.logs.situations import SITUATIONS, count_situations, table
 from log_lines import Event, line
 
@@ -22,6 +24,11 @@ def stored(at: float, node: str, why: str, *holds: str, **fields: Any) -> Event:
 def test_every_situation_is_counted_also_where_there_is_none() -> None:
     assert count_situations(Logs.of([])) == dict.fromkeys(SITUATIONS, 0)
     assert counted(line(1, "n1", "no-such-event"), line(1, "n1", "start")) == {}
+
+
+def test_lines_of_copies_are_looked_at_by_fields_that_are_known_to_be_rare() -> None:
+    about = [each.when for each in SITUATIONS.values() if each.event in ABOUT]
+    assert {when.name for when in about if isinstance(when, Has)} - {"why"} <= {*RARE}
 
 
 def test_a_line_of_several_counts_so_often() -> None:
