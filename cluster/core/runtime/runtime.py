@@ -1,9 +1,8 @@
 """The runtime of a node's parts: time, timers, writes to storage, calls to peers.
 
-The parts are small state machines that wait for things. The runtime turns "do this, then
-go on there" into effects for the shell, and the shell's events back into the
-continuations. It holds no policy. All order in it is insertion order, so that the same
-events always give the same effects.
+The parts are small state machines that wait for things. The runtime turns "do this, then continue
+there" into effects for the shell, and the shell's events back into the continuations. It holds no
+policy. All order in it is insertion order, so that the same events always give the same effects.
 """
 
 from __future__ import annotations
@@ -121,6 +120,9 @@ class Runtime:
         self._rounds: dict[int, _Round] = {}
         #: token -> what to do once that is stored
         self.persists: dict[int, Callable[[str | None], None]] = {}
+        #: what is stored with every batch after this token, until one of them is durable
+        self.before_all: tuple[Write, ...] = ()
+        self._since = 0
         self._soon: deque[Callable[[], None]] = deque()
         #: event, code -> when it was last logged, and how often it has happened since
         self._noted: dict[tuple[str, Any], tuple[float, int]] = {}
@@ -277,10 +279,17 @@ class Runtime:
         """Store `writes` atomically, then call done(None), or done(reason) if that failed."""
         self.sequence += 1
         self.persists[self.sequence] = done
-        self.effects.append(Persist(self.sequence, writes))
+        self.effects.append(Persist(self.sequence, writes + self.before_all))
         return self.sequence
 
+    def persist_first(self, writes: tuple[Write, ...]) -> None:
+        """Store `writes` before anything else; where that fails, together with what follows."""
+        self.before_all, self._since = writes, self.sequence
+        self.persist((), lambda reason: None)
+
     def persisted(self, token: int, reason: str | None = None) -> None:
+        if self.before_all and reason is None and token > self._since:
+            self.before_all = ()
         self.persists.pop(token)(reason)
 
     # ---- asking peers

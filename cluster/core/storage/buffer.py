@@ -185,7 +185,8 @@ class Buffer(Generic[T]):
         token = runtime.sequence = runtime.sequence + 1
         unsaved = self.pending[row] = Unsaved(value, token, False, [done])
         runtime.persists[token] = partial(self._one_stored, row, unsaved)
-        runtime.effects.append(Persist(token, (Write(self._table, row, self._encode(value)),)))
+        writes = (Write(self._table, row, self._encode(value)),)
+        runtime.effects.append(Persist(token, writes + runtime.before_all))
 
     def _one_stored(self, row: Row, unsaved: Unsaved[T], reason: str | None) -> None:
         """As `_stored`, for the usual case of one row."""

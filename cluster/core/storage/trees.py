@@ -3,8 +3,9 @@
 Every change of a record changes its tree in the same step, before the change is durable;
 a change that is lost is taken back. So trees and records agree at any instant, but only
 while the process lives. A clean stop therefore writes the trees down, and last of all a
-mark; the next life removes the mark before it writes anything else. Without a mark
-it is unknown what a crash cut off, and the trees are made anew from the records.
+mark; the next life removes the mark before it writes anything else, or, where the disk refuses
+that, together with what it writes first. Without a mark it is unknown what a crash cut off, and
+the trees are made anew from the records.
 
 Making them anew goes in slices of a few milliseconds, between which the node does its
 work. The scan moves a cursor through the rows in order: a change behind the cursor goes
@@ -251,7 +252,7 @@ class Trees:
             self.serving = self._written_down()
         except Damaged as damage:
             self.runtime.emit("row-damaged", table="meta", reason=str(damage))
-        self.runtime.persist((Write("meta", _MARK, None),), lambda reason: None)
+        self.runtime.persist_first((Write("meta", _MARK, None),))
         if self.serving is None:
             self.rebuild()
         else:
@@ -285,6 +286,7 @@ class Trees:
         counts = {p: count for p, count in sorted(forest.counts.items()) if count}
         rows = [Write("meta", _row(p), forest.of(p).dump()) for p in counts]
         mark = msgspec.msgpack.encode(_Mark(LEAVES, counts))
+        self.runtime.before_all = ()  # where the last mark is still there, nothing has been stored
         self.runtime.persist((*rows, Write("meta", _MARK, mark)), lambda reason: None)
 
     # ---- making them anew

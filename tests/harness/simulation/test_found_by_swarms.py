@@ -276,6 +276,22 @@ faults:
 """
 
 
+# n1 has stopped in order, and its next life cannot remove the mark by which that is known. It
+# stores a record and is killed: the life after it took up the trees of before that record.
+MARK_THAT_STAYED = """
+test: {world: simulated, workload: hot-key, seed: 13084070, nodes: 3, time_limit: 0.9,
+  concurrency: 1}
+tweaks:
+  fsync: [0.01, 0.15]
+  points: {meta-fails: 0.171, timer-early: 0.052, sync-held: 0.025}
+operations:
+- {at: 0.69, client: 0, put: k0, id: '3.0', value: 6, basis: null}
+faults:
+- {start: 0.235, stop: 0.307, member: kill.graceful, nodes: [n1], signal: SIGTERM}
+- {start: 0.77, stop: 0.83, member: kill.hint-holder, target: hint-holder, key: k0, otherwise: n1}
+"""
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -297,6 +313,7 @@ faults:
         NEVER_LEFT,
         PAUSED_WHILE_DOWN,
         DAMAGED_AS_ALL_IS_READ,
+        MARK_THAT_STAYED,
     ],
 )
 def test_a_sound_node_shows_no_anomaly(schedule: str) -> None:
