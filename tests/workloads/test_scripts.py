@@ -4,6 +4,7 @@ from collections import Counter
 from functools import lru_cache
 from hashlib import md5
 
+import msgspec
 import pytest
 from dynamesis.checkers.history.history import History
 from dynamesis.checkers.history.op import Op, OpError, Sibling
@@ -15,7 +16,7 @@ from dynamesis.workloads import WORKLOADS
 from dynamesis.workloads.append import as_transactions
 from dynamesis.workloads.cart import change_cart, merge
 from dynamesis.workloads.script.colocated_keys import colocated_key
-from dynamesis.workloads.script.final_reads import ATTEMPTS, final_reads
+from dynamesis.workloads.script.final_reads import ATTEMPTS, WAIT, final_reads
 from dynamesis.workloads.script.modification import (
     REMEMBERED,
     Modification,
@@ -282,17 +283,38 @@ def test_final_reads_are_tried_again_until_ok():
         ("invoke", 0, "get", "a"),
         ("invoke", 1, "get", "b"),
         ("fail", 0, "get", "a"),
-        ("invoke", 0, "get", "a"),
         ("ok", 1, "get", "b"),
+        ("invoke", 0, "get", "a"),
         ("info", 0, "get", "a"),
         ("invoke", 1, "get", "a"),
         ("ok", 1, "get", "a"),
     ]
+    tries = [op.time for op in events if op.type == "invoke" and op.key == "a"]
+    assert tries == [0, WAIT + 10, 3 * WAIT + 20]
 
 
 def test_final_reads_give_up_a_key_that_never_answers():
     events = simulate(final_reads(["a"]), outcomes(*["info"] * 99), concurrency=2)
     assert len(invoked(events, "get")) == ATTEMPTS
+
+
+def test_final_reads_leave_a_store_with_few_places_in_peace():
+    """A store that refuses whatever comes while two requests are in progress, and as many as
+    eight clients: each read succeeds, and most of them the first time."""
+    busy: list[int] = []
+
+    def complete(op):
+        busy[:] = [until for until in busy if until > op.time]
+        if len(busy) >= 2:
+            refused = OpError(code="overloaded", definite=True, message="2 are in progress")
+            return msgspec.structs.replace(op, type="fail", time=op.time + 10, error=refused)
+        busy.append(op.time + 1000)
+        return msgspec.structs.replace(op, type="ok", time=op.time + 1000)
+
+    keys = [f"k{n}" for n in range(200)]
+    events = simulate(final_reads(keys), complete, concurrency=8)
+    assert {op.key for op in events if op.type == "ok"} == set(keys)
+    assert len(invoked(events, "get")) < 2 * len(keys)
 
 
 def test_the_final_reads_keep_off_the_nemesis():
