@@ -35,9 +35,10 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.dynamo.limits import Limits, of_client
 from dynamesis.checkers.dynamo.outages import RESTARTS, Outage, joined, outages, reach
 from dynamesis.checkers.dynamo.quorum_claims import claims, contradiction, forgetful, needed
-from dynamesis.checkers.dynamo.request_needs import PATIENT, Needs, of_client
+from dynamesis.checkers.dynamo.request_needs import PATIENT, Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.dynamo.zones import in_each_zone, too_far
 from dynamesis.checkers.explain.describe import at, listed, times
@@ -58,6 +59,8 @@ UNSTEADY = {
     "storage": (*QUORUMS, "storage-write", "not-ready"),
     "few-hops": ("too-many-hops",),  # late, and views of health differ
 }
+#: codes of a write that is refused since hints have no room any more
+HINTLESS = ("write-quorum", "no-coordinator", "overloaded")
 #: families of faults that make storage fail: by themselves, or by ending a node as it stores
 DISKS = ("disk", "kill", "wipe", "stop", "membership", "upgrade", "dead")
 #: delays by so many stalls of the machine are the store's
@@ -71,7 +74,7 @@ _FS = ("get", "put", "delete")
 
 def check_ledger(run: Run) -> CheckerResult:
     """Judge impossible-ack and unavailable."""
-    unread = list(_unread(run.history, run.timeline))
+    unread = list(_unread(run.history, run.timeline, Limits.of(run.test or {})))
     judge_of = run.once(ledger_of)
     if judge_of is None:
         return judge(unread) if unread else skip("needs the ring, R and W in test.json")
@@ -94,7 +97,7 @@ def ledger_of(run: Run) -> LedgerJudge | None:
     return LedgerJudge(run.history, run.timeline, given, ring)
 
 
-def _unread(h: History, timeline: Timeline) -> Iterator[Anomaly]:
+def _unread(h: History, timeline: Timeline, limits: Limits) -> Iterator[Anomaly]:
     """Keys of which no final read succeeded, although all faults were taken back. A final read
     that was never completed proves nothing: the harness gave up, not the store."""
     if timeline.final is None or timeline.phases.get("heal") is None or not timeline.healed:
@@ -104,7 +107,7 @@ def _unread(h: History, timeline: Timeline) -> Iterator[Anomaly]:
     answered = set(h.key_of[gets[h.kind[gets] == OK]].tolist())
     failed: dict[int, list[int]] = {}
     for row in gets[h.kind[gets] != OK].tolist():
-        if int(h.key_of[row]) not in answered and not of_client(h, row):
+        if int(h.key_of[row]) not in answered and not of_client(h, row, limits):
             failed.setdefault(int(h.key_of[row]), []).append(row)
     for key, rows in failed.items():
         codes = Counter(h.errors[row].code if row in h.errors else "?" for row in rows)
@@ -241,13 +244,13 @@ class LedgerJudge:
 
     def unavailable(self, counted: Collection[int] = ()) -> list[Anomaly]:
         """Refusals that nothing excuses, but for those in rows that were `counted` already."""
-        h = self.h
+        h, limits = self.h, self.needs.limits
         ended = np.flatnonzero(((h.kind == FAIL) | (h.kind == INFO)) & h.rows(*_FS) & (h.pair >= 0))
         refused: list[int] = []
         delayed: list[int] = []
         for row in ended.tolist():
             code = h.errors[row].code if row in h.errors else ""
-            judged = code and not of_client(h, row) and not self.own_fault(row, code)
+            judged = code and not of_client(h, row, limits) and not self.own_fault(row, code)
             if judged and self.was_fair(row):
                 (delayed if self.was_late(row) else refused).append(row)
         begun = np.count_nonzero((h.kind == INVOKE) & h.rows(*_FS) & (h.process >= 0))
@@ -274,6 +277,8 @@ class LedgerJudge:
         late = code in self.unsteady and row < self.timeline.phases.get("heal", NEVER)
         if late or (code == "overloaded" and self.crowded(row)):
             return True
+        if code in HINTLESS and self.needs.limits.hints and self.near(row):
+            return True
         if code == "bad-request" and self.needs.impossible(row):
             return True
         return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
@@ -281,8 +286,8 @@ class LedgerJudge:
     def crowded(self, row: int) -> bool:
         """Whether a node may have had as many requests in progress (until all replicas have
         answered) as the test allows it: those that began lately."""
-        limit = (self.test.get("params") or {}).get("max_requests")
-        if not isinstance(limit, int):
+        limit = self.needs.limits.requests
+        if limit is None:
             return False
         h, begin = self.h, int(self.h.pair[row])
         first = int(np.searchsorted(h.time, h.time[begin] - int(PATIENT * 1e9)))

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeGuard
 
-import numpy as np
+from dynamesis.checkers.dynamo.limits import Limits
 from dynamesis.checkers.history.columns import History
-from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INVOKE
 
 #: s that nodes have for a request of their own accord
@@ -30,12 +29,6 @@ PATIENT = 2.0
 _MOST = 0.9
 #: options that are numbers of nodes
 COUNTS = ("n", "r", "w", "pr", "pw", "dw", "local")
-#: codes that clients and the harness give themselves
-CLIENTS = ("closed", "context-evicted", "client-broke")
-#: bytes of a value, or characters of a key, that a store may find too large
-LARGE = {"value-too-large": 1 << 16, "key-too-large": 256}
-#: writes of a key, or bytes of their values, that a store may find too many siblings
-MANY, MANY_BYTES = 16, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -81,6 +74,7 @@ class Needs:
         self._r, self._w = int(test["r"]), int(test["w"])
         self._n = int(test.get("n") or max(self._r, self._w))
         self._strict = test.get("sloppy") is False
+        self.limits = Limits.of(test)
         self._defaults = {f: self._need(f, {}) for f in ("get", "put")}
         #: by row of an invocation that asks for something
         self._asked: dict[int, Need] = {}
@@ -101,9 +95,12 @@ class Needs:
         return found
 
     def impossible(self, row: int) -> bool:
-        """Whether the operation that an event ends asked for a number of nodes that there is not:
-        any cluster refuses that."""
+        """Whether the operation that an event ends asked for a number of nodes that there is not,
+        or for more time than a request may: any cluster refuses that."""
         asked = self._h.options.get(int(self._h.pair[row]), {})
+        timeout = asked.get("timeout")
+        if isinstance(timeout, int | float) and timeout > self.limits.timeout:
+            return True
         given = [asked[name] for name in COUNTS if asked.get(name) is not None]
         return not all(_is_count(value, 0, self._n) for value in given)
 
@@ -149,32 +146,3 @@ class Needs:
 
 def _is_count(value: object, low: int, most: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= most
-
-
-def of_client(h: History, row: int) -> bool:
-    """Whether an operation failed by what the client itself did: it was never sent, or it had
-    to be refused by any cluster."""
-    code, begin = h.errors[row].code if row in h.errors else "", int(h.pair[row])
-    if code == "bad-context":
-        basis = int(h.basis[begin])
-        return basis >= 0 and bool(h.key_of[basis] != h.key_of[begin])
-    if code == "value-too-large":
-        return _size(h.value_of(begin)) > LARGE[code]
-    if code == "key-too-large":
-        return len(h.keys[h.key_of[begin]]) > LARGE[code]
-    if code == "too-many-siblings":
-        return _many_written(h, begin)
-    return code in CLIENTS
-
-
-def _many_written(h: History, before: int) -> bool:
-    """Whether a key may have had too many siblings: so much was written of it before a row."""
-    written = (h.kind[:before] == INVOKE) & h.rows("put", "delete")[:before]
-    rows = np.flatnonzero(written & (h.key_of[:before] == h.key_of[before])).tolist()
-    return len(rows) >= MANY or sum(_size(h.value_of(row)) for row in rows) >= MANY_BYTES
-
-
-def _size(value: Any) -> int:
-    """Bytes of a value as JSON, at least; of one that its client pads, with the padding (`pad`)."""
-    pad = value.get("pad") if isinstance(value, dict) else None
-    return len(canonical(value)) + (pad if isinstance(pad, int) else 0)

@@ -99,6 +99,16 @@ class _Watch:
             of_dot = self._of_dot[key]
             if of_dot.setdefault(dot, version) != version:
                 of_dot[dot] = None
+        self._doubt_dots()
+
+    def _doubt_dots(self) -> None:
+        """A dot by which an answer names another write than the log does has two: a disk that lied
+        lost the one of the log, and the log the stamp of the other."""
+        h, of_id = self._c.history, self._c.of_id
+        for row, worth in h.worth.items():
+            of_dot, dot = self._of_dot.get(h.keys[h.key_of[row]], {}), worth.get("dot")
+            if h.id[row] >= 0 and of_dot.get(dot, of_id[h.id[row]]) != of_id[h.id[row]]:
+                of_dot[dot] = None
 
     def _written(self, write: int, key: str) -> int | None:
         """The version that a line comes of, if the history has it and it is of the line's key."""

@@ -20,7 +20,7 @@ import msgspec
 from dynamesis.cluster.config.tls import Tls
 from dynamesis.cluster.core.protocol.names import MOST_KEY, name_objection
 from dynamesis.cluster.core.protocol.params import MOST_SIBLING_BYTES, MOST_VALUE, Params
-from dynamesis.cluster.core.ring.claim import shares
+from dynamesis.cluster.core.ring.claim import owning
 from dynamesis.cluster.storage import ENGINES
 
 
@@ -321,9 +321,16 @@ def _check_params(params: Params) -> None:
         if (value := getattr(params, key)) > params.n:
             raise ConfigError(f"params.{key}: {value}; allowed: 1 to n, which is {params.n}")
     try:
-        shares(params.members or [params.node], params.partitions, params.n, params.weights)
+        owners = owning(
+            params.members or [params.node], params.partitions, params.n, params.weights
+        )
     except ValueError as error:
         raise ConfigError(f"params.weights: {error}") from error
+    if params.members and owners < params.n:
+        raise ConfigError(
+            f"params.partitions: {params.partitions}, of which {owners} nodes own any; allowed: so "
+            f"many that n, {params.n}, do"
+        )
     if params.clock == "vector" and params.lww_buckets:
         raise ConfigError('params.lww_buckets: they need clock "dvv"')
     replicas = params.zone_replicas

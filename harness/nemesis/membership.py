@@ -23,7 +23,7 @@ from dynamesis.harness.nemesis.fault_handler import Look, LookAfter, Proof
 from dynamesis.harness.nemesis.faults import MembershipChange, MembershipFault
 from dynamesis.harness.nemesis.packages import NEWCOMERS
 from dynamesis.harness.processes.patience import Patience
-from dynamesis.harness.targets.capabilities import MemberAdmin, NodeObserver
+from dynamesis.harness.targets.capabilities import Exchanges, MemberAdmin, NodeObserver
 from dynamesis.harness.targets.reports import MembershipView
 from msgspec import structs
 
@@ -48,10 +48,18 @@ class _NeverLeft(Exception):
 class MembershipFaults:
     """Requests changes, and follows each until it has come about."""
 
-    def __init__(self, observed: NodeObserver, admin: MemberAdmin, start_node: StartNode) -> None:
+    def __init__(
+        self,
+        observed: NodeObserver,
+        admin: MemberAdmin,
+        start_node: StartNode,
+        exchanges: Exchanges | None = None,
+    ) -> None:
+        """`exchanges`: how to have nodes compare what moves, where they do that seldom."""
         self._observed = observed
         self._admin = admin
         self._start_node = start_node
+        self._exchanges = exchanges
         self._founders = len(observed.nodes)
         self._came = 0
         self._going: set[str] = set()
@@ -103,12 +111,17 @@ class MembershipFaults:
         """There is no way back."""
 
     async def settle(self) -> None:
-        """Wait until all changes have come about. Raises RuntimeError if they do not."""
+        """Wait until all changes have come about, the second half of the time with nodes that are
+        asked for the exchanges by which data moves: with the intervals of production these are
+        minutes apart. Raises RuntimeError if they do not."""
         if not self._changes:
             return
         patience, pending = Patience(self._patience), set(self._changes)
+        alone = Patience(self._patience / 2)
         while pending and not patience.over:
             _, pending = await asyncio.wait(pending, timeout=_LOOK)
+            if pending and alone.over and self._exchanges is not None:
+                await asyncio.gather(*map(self._exchanges.exchange, self._observed.nodes))
         for change in (change for change in self._changes if change in pending):
             change.cancel()
         if pending:

@@ -134,7 +134,9 @@ class Nemesis:
         if store.started is not None:
             self._heals.append(store.started)
         if store.membership is not None:
-            self._membership = MembershipFaults(store.viewed, store.membership, start_node)
+            self._membership = MembershipFaults(
+                store.viewed, store.membership, start_node, store.exchanges
+            )
             handlers["membership"] = self._membership
             self._heals.append(self._membership.settle)
         return handlers

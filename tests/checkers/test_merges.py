@@ -101,6 +101,18 @@ def test_a_line_that_does_not_have_what_is_there_proves_nothing() -> None:
     assert verdict(stored(2, "n2", "2.1"), bare, stored(4, "n2", "3.1")).verdict is Verdict.VALID
 
 
+def test_a_dot_that_an_answer_gives_to_another_write_names_none() -> None:
+    """Found in simulation: a disk lost its last rows with the power, so that the next write was
+    stamped as the lost one had been, and the log was cut off before that."""
+    lines = [stored(2, "n2", "1.1", "2.1"), stored(3.5, "n2", "3.1")]
+    for dot, expected in ((DOTS["2.1"], Verdict.VALID), ("n1:a:3", Verdict.INVALID)):
+        other = put("4.1", 4, 4.1, worth={"dot": dot})
+        h = history(*OPS, upon(), other)
+        assert (
+            check_logs(Run(h, TEST), logs(*STAMPS, *lines)).verdicts["merges"].verdict is expected
+        )
+
+
 def test_a_version_that_no_line_names_may_replace_anything() -> None:
     found = verdict(stored(2, "n2", "2.1"), stored(3, "n2", "n3:c:1"))
     assert found.verdict is Verdict.VALID

@@ -13,11 +13,18 @@ be one of the W copies that a write was acknowledged for, and a primary may have
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 
-from dynamesis.cluster.core.protocol.messages import Answer, Key, ReplicaPut, ReplicaPutReply, State
+from dynamesis.cluster.core.protocol.messages import (
+    Answer,
+    Key,
+    ReplicaPut,
+    ReplicaPutReply,
+    State,
+    Version,
+)
 from dynamesis.cluster.core.protocol.storage_reader import Damaged, ReadFailed
 from dynamesis.cluster.core.runtime.runtime import Failure, Runtime
 from dynamesis.cluster.core.storage.buffer import Done
@@ -252,4 +259,10 @@ class Hints:
 def _size(key: Key, record: Record) -> int:
     """Bytes that a hint takes, on disk and in the index of this process."""
     versions = (v for entry in record.state.values() for _, v in entry.values)
+    return size_with(key, versions)
+
+
+def size_with(key: Key, versions: Iterable[Version]) -> int:
+    """Bytes that a hint of `key` with these versions takes; by no more than that grows one that
+    they are added to."""
     return _INDEXED + 2 * len(key) + sum(len(version.value) + 64 for version in versions)

@@ -7,16 +7,17 @@ not durable here, unless `durability` is `buffered`: then it is what the buffer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from dynamesis.cluster.core.protocol.messages import Key, State, Version
 from dynamesis.cluster.core.protocol.storage_reader import ReadFailed
-from dynamesis.cluster.core.replication.hints import Hints
+from dynamesis.cluster.core.replication.hints import Hints, size_with
 from dynamesis.cluster.core.ring.placement import Placement
 from dynamesis.cluster.core.runtime.runtime import Runtime
 from dynamesis.cluster.core.storage.buffer import Done
 from dynamesis.cluster.core.storage.record_table import Record, RecordTable
 from dynamesis.cluster.core.storage.row_keys import Row, hint_row, object_row
+from dynamesis.cluster.core.versions import clock
 
 #: answer(state or None for not found, None), or answer(None, error code)
 Answered = Callable[[State | None, str | None], None]
@@ -142,11 +143,10 @@ class Replica:
                 done("not-primary")
                 return
             self.objects.merge(object_row(partition, key), state, why, done, durable)
-        elif self.hints.bytes > self._limit:
-            self._runtime.note("hint-refused", target=hint_for, bytes=self.hints.bytes)
-            done("overloaded")
-        else:
+        elif self._may_keep(hint_for, key, clock.versions(state)):
             self.hints.records.merge(hint_row(hint_for, key), state, why, done, durable)
+        else:
+            done("overloaded")
 
     def stamp(
         self,
@@ -160,8 +160,18 @@ class Replica:
         """Coordinate a put here: give `version` its dot (see RecordTable.stamp)."""
         if hint_for is None:
             return self.objects.stamp(self.row(key), context, version, done, durable)
+        if not self._may_keep(hint_for, key, [version]):
+            done("overloaded")
+            return None
         name = hint_row(hint_for, key)
         return self.hints.records.stamp(name, context, version, done, durable)
+
+    def _may_keep(self, target: str, key: Key, versions: Sequence[Version]) -> bool:
+        """Whether a hint that grows by these keeps all hints within their limit."""
+        if self.hints.bytes + size_with(key, versions) <= self._limit:
+            return True
+        self._runtime.note("hint-refused", target=target, bytes=self.hints.bytes)
+        return False
 
     def sync(self, key: Key, state: State | None, why: str, answer: Answered) -> None:
         """Merge with a peer's state, and answer with the result once it is durable."""

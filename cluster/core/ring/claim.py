@@ -96,6 +96,12 @@ def shares(
     return due
 
 
+def owning(nodes: Sequence[str], partitions: int, n: int, weights: Mapping[str, float]) -> int:
+    """How many of the nodes own a partition of a first ring. Raises as `shares` does."""
+    targets = _targets(shares(nodes, partitions, n, weights), partitions, Counter())
+    return sum(count > 0 for count in targets.values())
+
+
 def _targets(shares: dict[str, float], partitions: int, kept: Counter[str]) -> dict[str, int]:
     """Whole partitions for each node: its share rounded down or up, up first for those that
     would otherwise have to give one away."""

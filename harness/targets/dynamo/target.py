@@ -22,7 +22,7 @@ from dynamesis.harness.targets.capabilities import Capabilities, MakeLoad
 from dynamesis.harness.targets.client import Client
 from dynamesis.harness.targets.dynamo.load_generator import MOST_REQUESTS, LoadGenerator
 from dynamesis.harness.targets.dynamo.questions import Questions
-from dynamesis.harness.targets.dynamo.topology import Topology, topology_of
+from dynamesis.harness.targets.dynamo.topology import Topology, require_params, topology_of
 from dynamesis.harness.targets.dynamo.versions import NodeVersions, runtimes
 from dynamesis.harness.targets.site import CLIENT, NodeSite, Site
 from dynamesis.harness.targets.target import (
@@ -86,6 +86,10 @@ class DynamoTarget(Target):
         return other
 
     def adapted(self, demands: Demands) -> DynamoTarget:
+        """Raises UsageError where the test has parameters that these exclude."""
+        if demands.params:
+            needed = {**self._topology.node_params, **demands.params}
+            require_params("--workload, --param", self._topology.nodes, needed)
         other = copy(self)
         other._demands = demands
         return other

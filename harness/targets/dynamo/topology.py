@@ -3,7 +3,7 @@ sense."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -88,11 +88,16 @@ def topology_of(values: Mapping[str, Any]) -> Topology:
         params=dict(map(_param, values["param"])),
         tls=None if tls is None else _certificates(tls),
     )
-    try:
-        check_params(built.nodes, built.node_params)
-    except ConfigError as error:
-        raise UsageError(f"--param: {str(error).removeprefix('params').lstrip('.: ')}") from error
+    require_params("--param", built.nodes, built.node_params)
     return built
+
+
+def require_params(flags: str, nodes: Sequence[str], params: Mapping[str, Any]) -> None:
+    """Raises UsageError, with the flags to change, where no node would start with these."""
+    try:
+        check_params(nodes, params)
+    except ConfigError as error:
+        raise UsageError(f"{flags}: {str(error).removeprefix('params').lstrip('.: ')}") from error
 
 
 #: A swarm reads the same few values again and again, and YAML takes 50 us a number.

@@ -1,0 +1,105 @@
+"""What a store may refuse, whatever its health: what is too large, too much or too long for it.
+
+By itself, from sizes on that none has to take; or by the parameters of a test (`params` in
+test.json), where these set lower limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from dynamesis.checkers.history.columns import History
+from dynamesis.checkers.history.op import canonical
+from dynamesis.checkers.history.pairing import INVOKE
+
+#: codes that clients and the harness give themselves
+CLIENTS = ("closed", "context-evicted", "client-broke")
+#: bytes that a client and a store may add to a value, and to a key
+_WRAPPED, _PREFIX = 256, 16
+#: A node whose `queue_target` is lower than the default, s, may take the delay of its network for
+#: overload. So few requests it takes whatever their delay.
+_QUEUE_TARGET, _QUEUE_FLOOR = 0.01, 4
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of one store.
+
+    value: the largest value, bytes as JSON
+    key: the longest key, characters
+    siblings: fewest writes of a key that may be too many
+    sibling_bytes: the same in bytes of their values, each with `wrapped` more
+    timeout: the longest time-out, s
+    requests: most requests in progress, of which none is refused for its delay; None: not known
+    hints: whether nodes may have no room for hints any more"""
+
+    value: int = 1 << 16
+    key: int = 256
+    siblings: int = 16
+    sibling_bytes: int = 1 << 16
+    wrapped: int = 0
+    timeout: float = 60.0
+    requests: int | None = None
+    hints: bool = False
+
+    @classmethod
+    def of(cls, test: Mapping[str, Any]) -> Limits:
+        """By `params` of test.json. A write that was sent twice may leave two siblings."""
+        given = test.get("params")
+        params = given if isinstance(given, Mapping) else {}
+
+        def limit(name: str) -> float:
+            value = params.get(name)
+            known = isinstance(value, int | float) and not isinstance(value, bool)
+            return value if known else float("inf")
+
+        hasty = limit("queue_target") < _QUEUE_TARGET
+        requests = min(limit("max_requests"), _QUEUE_FLOOR if hasty else float("inf"))
+        return cls(
+            value=int(min(cls.value, limit("max_value") - _WRAPPED)),
+            key=int(min(cls.key, limit("max_key") - _PREFIX)),
+            siblings=max(1, int(min(cls.siblings, limit("max_siblings") / 2))),
+            sibling_bytes=int(min(cls.sibling_bytes, limit("max_sibling_bytes"))),
+            wrapped=_WRAPPED if limit("max_sibling_bytes") < cls.sibling_bytes else 0,
+            timeout=min(cls.timeout, limit("max_timeout")),
+            requests=None if requests == float("inf") else int(requests),
+            hints="max_hint_bytes" in params,
+        )
+
+
+def of_client(h: History, row: int, limits: Limits) -> bool:
+    """Whether an operation failed by what the client itself did: it was never sent, or it had
+    to be refused by any cluster with these limits."""
+    code, begin = h.errors[row].code if row in h.errors else "", int(h.pair[row])
+    if code == "bad-context":
+        basis = int(h.basis[begin])
+        return basis >= 0 and bool(h.key_of[basis] != h.key_of[begin])
+    if code == "value-too-large":
+        return _size(h.value_of(begin)) > limits.value
+    if code == "key-too-large":
+        return len(h.keys[h.key_of[begin]]) > limits.key
+    if code == "too-many-siblings":
+        return _many_written(h, row, limits)
+    return code in CLIENTS
+
+
+def _many_written(h: History, row: int, limits: Limits) -> bool:
+    """Whether a key may have had too many siblings for a write: so much else was written of it
+    before that ended."""
+    begin = int(h.pair[row])
+    written = (h.kind[:row] == INVOKE) & h.rows("put", "delete")[:row]
+    written &= h.key_of[:row] == h.key_of[row]
+    rows = [each for each in np.flatnonzero(written).tolist() if each != begin]
+    if len(rows) >= limits.siblings:
+        return True
+    sizes = [_size(h.value_of(each)) + limits.wrapped for each in (*rows, begin)]
+    return bool(rows) and sum(sizes) >= limits.sibling_bytes
+
+
+def _size(value: Any) -> int:
+    """Bytes of a value as JSON, at least; of one that its client pads, with the padding (`pad`)."""
+    pad = value.get("pad") if isinstance(value, dict) else None
+    return len(canonical(value)) + (pad if isinstance(pad, int) else 0)
