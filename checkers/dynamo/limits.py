@@ -22,6 +22,9 @@ _WRAPPED, _PREFIX = 256, 16
 #: A node whose `queue_target` is lower than the default, s, may take the delay of its network for
 #: overload. So few requests it takes whatever their delay.
 _QUEUE_TARGET, _QUEUE_FLOOR = 0.01, 4
+#: One key has a quarter of `max_request_bytes`, of which a request takes so many bytes as long as
+#: it is not known how large its siblings are.
+_KEY_SHARE, _REQUEST = 4, 256 << 10
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Limits:
     siblings: fewest writes of a key that may be too many
     sibling_bytes: the same in bytes of their values, each with `wrapped` more
     timeout: the longest time-out, s
-    requests: most requests in progress, of which none is refused for its delay; None: not known
+    requests: so many in progress are never too many; None: not known
     hints: whether nodes may have no room for hints any more"""
 
     value: int = 1 << 16
@@ -57,7 +60,8 @@ class Limits:
             return value if known else float("inf")
 
         hasty = limit("queue_target") < _QUEUE_TARGET
-        requests = min(limit("max_requests"), _QUEUE_FLOOR if hasty else float("inf"))
+        of_a_key = max(_QUEUE_FLOOR, limit("max_request_bytes") / _KEY_SHARE / _REQUEST)
+        requests = min(limit("max_requests"), of_a_key, _QUEUE_FLOOR if hasty else float("inf"))
         return cls(
             value=int(min(cls.value, limit("max_value") - _WRAPPED)),
             key=int(min(cls.key, limit("max_key") - _PREFIX)),

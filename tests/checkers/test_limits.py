@@ -62,15 +62,23 @@ def test_a_limit_is_no_lack_of_health(
     assert found(code, params, writes, **more) == expected
 
 
-@pytest.mark.parametrize(("target", "expected"), [(0.001, EXCUSED), (0.01, REFUSED)])
-def test_a_target_below_the_delay_of_the_network_sheds_load(target: float, expected: Any) -> None:
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"queue_target": 0.001}, EXCUSED),  # less than the delay of the network
+        ({"queue_target": 0.01}, REFUSED),
+        ({"max_request_bytes": 2 << 20}, EXCUSED),  # of which a key has a quarter
+        ({"max_request_bytes": 8 << 20}, REFUSED),
+    ],
+)
+def test_what_sheds_load_early_may_refuse(params: dict[str, Any], expected: Any) -> None:
     rows = [[op(1 + n / 100, process=n, f="get", key="k")] for n in range(3)]
     put: dict[str, Any] = {"process": 9, "f": "put", "key": "k", "id": "9.1"}
     refused = [
         op(1.1, value=1, **put),
         op(1.2, type="fail", node="n1", error=OpError("overloaded", True, ""), **put),
     ]
-    test: dict[str, Any] = {**TEST, "params": {"queue_target": target}}
+    test: dict[str, Any] = {**TEST, "params": params}
     assert CHECKERS["ledger"](Run(history(*rows, refused), test)).counts() == expected
 
 

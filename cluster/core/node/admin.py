@@ -244,12 +244,14 @@ class Admin:
         }
 
     def exchange(self, args: Arguments) -> dict[str, ExchangeStatus]:
-        """Hand hints off, and begin an exchange with every healthy peer with which none is under
-        way: what the node does every so often it does now. Both continue after the answer. Without
-        anti-entropy there are no exchanges."""
+        """Hand hints off, begin an exchange with every healthy peer with which none is under way,
+        and look whether a node that has left holds nothing any more: what the node does every so
+        often it does now. The first two continue after the answer. Without anti-entropy there are
+        no exchanges."""
         if self._node.params.anti_entropy_interval:
             self._node.anti_entropy.begin_all()
         self._node.hints.hand_off()
+        self._node.decommission.look()
         return self._node.anti_entropy.status()
 
     def repair(self, args: Arguments) -> dict[str, ExchangeStatus]:
