@@ -56,8 +56,9 @@ class Limits:
 
         def limit(name: str) -> float:
             value = params.get(name)
-            known = isinstance(value, int | float) and not isinstance(value, bool)
-            return value if known else float("inf")
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return value
+            return float("inf")
 
         hasty = limit("queue_target") < _QUEUE_TARGET
         of_a_key = max(_QUEUE_FLOOR, limit("max_request_bytes") / _KEY_SHARE / _REQUEST)

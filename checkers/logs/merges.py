@@ -107,7 +107,7 @@ class _Watch:
         h, of_id = self._c.history, self._c.of_id
         for row, worth in h.worth.items():
             of_dot, dot = self._of_dot.get(h.keys[h.key_of[row]], {}), worth.get("dot")
-            if h.id[row] >= 0 and of_dot.get(dot, of_id[h.id[row]]) != of_id[h.id[row]]:
+            if isinstance(dot, str) and dot in of_dot and of_dot[dot] != of_id[h.id[row]]:
                 of_dot[dot] = None
 
     def _written(self, write: int, key: str) -> int | None:

@@ -56,7 +56,7 @@ def found(code: str, params: dict[str, Any], writes: int, value: Any = 1, key: s
         ("write-quorum", {"max_hint_bytes": 100}, 0, {}, REFUSED),  # nothing is down
     ],
 )
-def test_a_limit_is_no_lack_of_health(
+def test_what_a_limit_refuses(
     code: str, params: dict[str, Any], writes: int, more: dict[str, Any], expected: Any
 ) -> None:
     assert found(code, params, writes, **more) == expected

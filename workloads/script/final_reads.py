@@ -20,7 +20,7 @@ _EASED = 10
 _OVERLOADED = "overloaded"
 
 
-class Again(msgspec.Struct, frozen=True, order=True):
+class Retry(msgspec.Struct, frozen=True, order=True):
     """A read to try once more, not before `due` (ns); `left`: the tries that it has."""
 
     due: int
@@ -57,7 +57,7 @@ class FinalReads(msgspec.Struct, frozen=True):
 
     reads: tuple[Op, ...]
     at: int = 0
-    again: tuple[Again, ...] = ()
+    again: tuple[Retry, ...] = ()
     reading: Mapping[int | str, tuple[int, int]] = {}
     pace: Pace = Pace()
 
@@ -86,7 +86,7 @@ class FinalReads(msgspec.Struct, frozen=True):
         again = self.again
         if event.type != "ok" and left:
             wait = WAIT << (ATTEMPTS - 1 - left)
-            later = Again(event.time + wait, read, left)
+            later = Retry(event.time + wait, read, left)
             place = bisect(again, later)
             again = (*again[:place], later, *again[place:])
         pace = self.pace.after(event, len(self.reading))
