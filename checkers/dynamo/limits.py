@@ -15,6 +15,8 @@ from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INVOKE
 
+#: s that nodes have for a request of their own accord
+PATIENT = 2.0
 #: codes that clients and the harness give themselves
 CLIENTS = ("closed", "context-evicted", "client-broke")
 #: bytes that a client and a store may add to a value, and to a key
@@ -22,6 +24,8 @@ _WRAPPED, _PREFIX = 256, 16
 #: A node whose `queue_target` is lower than the default, s, may take the delay of its network for
 #: overload. So few requests it takes whatever their delay.
 _QUEUE_TARGET, _QUEUE_FLOOR = 0.01, 4
+#: bytes of a hint beside its value, at most
+_HINT = 1024
 #: One key has a quarter of `max_request_bytes`, of which a request takes so many bytes as long as
 #: it is not known how large its siblings are.
 _KEY_SHARE, _REQUEST = 4, 256 << 10
@@ -37,7 +41,7 @@ class Limits:
     sibling_bytes: the same in bytes of their values, each with `wrapped` more
     timeout: the longest time-out, s
     requests: so many in progress are never too many; None: not known
-    hints: whether nodes may have no room for hints any more"""
+    hint_bytes: room for hints of a node; None: not known"""
 
     value: int = 1 << 16
     key: int = 256
@@ -46,7 +50,7 @@ class Limits:
     wrapped: int = 0
     timeout: float = 60.0
     requests: int | None = None
-    hints: bool = False
+    hint_bytes: float | None = None
 
     @classmethod
     def of(cls, test: Mapping[str, Any]) -> Limits:
@@ -71,7 +75,7 @@ class Limits:
             wrapped=_WRAPPED if limit("max_sibling_bytes") < cls.sibling_bytes else 0,
             timeout=min(cls.timeout, limit("max_timeout")),
             requests=None if requests == float("inf") else int(requests),
-            hints="max_hint_bytes" in params,
+            hint_bytes=None if (room := limit("max_hint_bytes")) == float("inf") else room,
         )
 
 
@@ -89,6 +93,26 @@ def of_client(h: History, row: int, limits: Limits) -> bool:
     if code == "too-many-siblings":
         return _many_written(h, row, limits)
     return code in CLIENTS
+
+
+def crowded(h: History, row: int, limits: Limits) -> bool:
+    """Whether a node may have had as many requests in progress (until all replicas have answered)
+    as it takes: those that began lately."""
+    if limits.requests is None:
+        return False
+    begin = int(h.pair[row])
+    first = int(np.searchsorted(h.time, h.time[begin] - int(PATIENT * 1e9)))
+    begun = (h.kind[first:row] == INVOKE) & h.rows("get", "put", "delete")[first:row]
+    return int(np.count_nonzero(begun & (h.process[first:row] >= 0))) >= limits.requests
+
+
+def hints_may_be_full(h: History, row: int, limits: Limits, n: int) -> bool:
+    """Whether a node may have no room for a hint any more as an operation ends: were all writes
+    begun before it hints there, for each of n nodes."""
+    if limits.hint_bytes is None:
+        return False
+    rows = np.flatnonzero((h.kind[:row] == INVOKE) & h.rows("put", "delete")[:row]).tolist()
+    return n * sum(_size(h.value_of(each)) + _HINT for each in rows) >= limits.hint_bytes
 
 
 def _many_written(h: History, row: int, limits: Limits) -> bool:

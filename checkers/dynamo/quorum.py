@@ -35,10 +35,10 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.limits import Limits, of_client
+from dynamesis.checkers.dynamo.limits import Limits, crowded, hints_may_be_full, of_client
 from dynamesis.checkers.dynamo.outages import RESTARTS, Outage, joined, outages, reach
 from dynamesis.checkers.dynamo.quorum_claims import claims, contradiction, forgetful, needed
-from dynamesis.checkers.dynamo.request_needs import PATIENT, Needs
+from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.dynamo.zones import in_each_zone, too_far
 from dynamesis.checkers.explain.describe import at, listed, times
@@ -275,24 +275,19 @@ class LedgerJudge:
         need, h = self.needs.at(row), self.h
         hasty = need.was_over(int(h.time[row] - h.time[h.pair[row]]) / 1e9)
         late = code in self.unsteady and row < self.timeline.phases.get("heal", NEVER)
-        if late or (code == "overloaded" and self.crowded(row)):
+        if late or (code == "overloaded" and crowded(self.h, row, self.needs.limits)):
             return True
-        if code in HINTLESS and self.needs.limits.hints and self.near(row):
+        if code in HINTLESS and self.near(row) and self.no_room(row):
             return True
         if code == "bad-request" and self.needs.impossible(row):
             return True
         return (hasty and code in DELAYS) or bool(need.durable and not self.durable)
 
-    def crowded(self, row: int) -> bool:
-        """Whether a node may have had as many requests in progress (until all replicas have
-        answered) as the test allows it: those that began lately."""
-        limit = self.needs.limits.requests
-        if limit is None:
-            return False
-        h, begin = self.h, int(self.h.pair[row])
-        first = int(np.searchsorted(h.time, h.time[begin] - int(PATIENT * 1e9)))
-        begun = (h.kind == INVOKE) & h.rows(*_FS) & (h.process >= 0)
-        return int(np.count_nonzero(begun[first:row])) >= limit
+    def no_room(self, row: int) -> bool:
+        """Whether a node may have had no room for hints; keys of extra load are in no history."""
+        limits = self.needs.limits
+        loaded = limits.hint_bytes is not None and "load" in {o.family for o in self.near(row)}
+        return loaded or hints_may_be_full(self.h, row, limits, self.needs.at(row).n)
 
     def was_late(self, row: int) -> bool:
         """Whether a slow machine explains it: nothing came in time; or a quorum was lacking only

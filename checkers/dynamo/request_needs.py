@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeGuard
 
-from dynamesis.checkers.dynamo.limits import Limits
+from dynamesis.checkers.dynamo.limits import PATIENT, Limits
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import INVOKE
 
-#: s that nodes have for a request of their own accord
-PATIENT = 2.0
 #: of a time-out that was asked for: what must have passed before it explains that an operation
 #: came to nothing
 _MOST = 0.9

@@ -89,6 +89,7 @@ def test_what_sheds_load_early_may_refuse(params: dict[str, Any], expected: Any)
         ({"max_hint_bytes": 100}, "write-quorum", EXCUSED),
         ({"max_hint_bytes": 100}, "overloaded", EXCUSED),
         ({"max_hint_bytes": 100}, "too-many-hops", REFUSED),
+        ({"max_hint_bytes": 1 << 20}, "write-quorum", REFUSED),  # the first write does not fill it
     ],
 )
 def test_without_room_for_hints_a_node_that_is_down_is_missed(
