@@ -121,11 +121,12 @@ def _many_written(h: History, row: int, limits: Limits) -> bool:
     begin = int(h.pair[row])
     written = (h.kind[:row] == INVOKE) & h.rows("put", "delete")[:row]
     written &= h.key_of[:row] == h.key_of[row]
-    rows = [each for each in np.flatnonzero(written).tolist() if each != begin]
+    written[begin] = False
+    rows = np.flatnonzero(written)
     if len(rows) >= limits.siblings:
         return True
-    sizes = [_size(h.value_of(each)) + limits.wrapped for each in (*rows, begin)]
-    return bool(rows) and sum(sizes) >= limits.sibling_bytes
+    sizes = [_size(h.value_of(each)) + limits.wrapped for each in (*rows.tolist(), begin)]
+    return len(rows) > 0 and sum(sizes) >= limits.sibling_bytes
 
 
 def _size(value: Any) -> int:
