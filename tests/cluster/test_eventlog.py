@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import time
@@ -196,6 +197,35 @@ async def test_a_pipe_that_is_not_read_holds_no_node_up(tmp_path: Path) -> None:
     assert [event["number"] for event in kept] == list(range(len(kept)))
     assert len(events) == len(kept) + 3
     assert not list(tmp_path.glob("pipe.*"))
+
+
+@in_loop
+async def test_a_line_without_its_end_is_counted_once(tmp_path: Path) -> None:
+    """A pipe that takes all of a line but its newline, and then nothing, and nothing again."""
+    hit = False
+    for attempt in range(2000):
+        pipe = tmp_path / f"pipe-{attempt}"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        room = fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+        log = log_of(pipe)
+        log.emit("link-up", pad="x" * (room - 110 + attempt % 50))
+        log.emit("link-down")
+        log.flush()
+        log.emit("link-up")
+        log.flush()
+        content = _read_now(reader)
+        log.flush()  # the line `dropped`
+        log.close()
+        content += _read_now(reader)
+        os.close(reader)
+        hit |= content[room - 1 : room] == b"}"
+        events = [json.loads(line) for line in content.splitlines() if line.endswith(b"}")]
+        dropped = sum(event.get("dropped", 0) for event in events)
+        assert len(events) - 1 + dropped == 3, content[-300:]
+        if hit:
+            return
+    raise AssertionError("no line ended where the pipe did")
 
 
 def _read_now(descriptor: int) -> bytes:
