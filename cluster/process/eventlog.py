@@ -192,7 +192,7 @@ class EventLog:
                 self._is_torn = data[written - 1] != _NEWLINE
                 data = data[written:]
         except OSError:  # a disk that is full of log stops no node, nor a pipe that is not read
-            # the end of a line that is all there, or that was torn and counted before, is no line
+            # the end of a line that is all there, or was torn and counted before, does not count
             self._lost += bytes(data).count(b"\n") - (data[0] == _NEWLINE)
         else:
             lost, self._lost = self._lost, 0
