@@ -40,6 +40,7 @@ class Limits:
     siblings: fewest writes of a key that may be too many
     sibling_bytes: the same in bytes of their values, each with `wrapped` more
     timeout: the longest time-out, s
+    waited: s after which a coordinator gives a replica up, and with it perhaps the quorum
     requests: so many in progress are never too many; None: not known
     hint_bytes: room for hints of a node; None: not known"""
 
@@ -49,6 +50,7 @@ class Limits:
     sibling_bytes: int = 1 << 16
     wrapped: int = 0
     timeout: float = 60.0
+    waited: float = 0.5
     requests: int | None = None
     hint_bytes: float | None = None
 
@@ -74,6 +76,7 @@ class Limits:
             sibling_bytes=int(min(cls.sibling_bytes, limit("max_sibling_bytes"))),
             wrapped=_WRAPPED if limit("max_sibling_bytes") < cls.sibling_bytes else 0,
             timeout=min(cls.timeout, limit("max_timeout")),
+            waited=min(cls.waited, limit("replica_timeout")),
             requests=None if requests == float("inf") else int(requests),
             hint_bytes=None if (room := limit("max_hint_bytes")) == float("inf") else room,
         )

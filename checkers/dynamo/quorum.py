@@ -17,7 +17,7 @@ nodes were certainly up and reachable. What a client refused itself, or had to b
 whatever the cluster's health, is not counted (`of_client`). A fault excuses only what it can
 cause (`RESTARTS`, `DISKS`). A busy machine may delay an operation or two: time-outs count only
 when they are at least three and more than one in a hundred, and so does a lack of a quorum
-that showed only after WAITED: nodes were asked, and answered too late. (A write that was
+that showed only after `Limits.waited`: nodes were asked, and answered too late. (A write that was
 refused permanently is not such a case.) An operation that gave the nodes less than PATIENT to
 answer may time out, once that has passed, and one that asked for durable copies where they are
 made late, or never, be refused. So it is until the heal in a simulated world that is late at
@@ -51,7 +51,7 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 
 #: codes that a slow machine causes: nothing came back in time, or its sequel ("forgotten")
 DELAYS = ("timeout", "disconnected", "forward-lost", "unreachable", "forgotten")
-#: codes that a slow machine causes if the answer took WAITED: replicas answered too late
+#: codes that a slow machine causes if the answer took `Limits.waited`: replicas answered too late
 QUORUMS = ("read-quorum", "write-quorum", "no-coordinator")
 #: codes that a world (`unsteady` of test.json) causes by itself: late at random, with failing disks
 UNSTEADY = {
@@ -67,8 +67,6 @@ DISKS = ("disk", "kill", "wipe", "stop", "membership", "upgrade", "dead")
 STALLS = 3
 #: time-outs of one key's final reads, without any answer, that no slow machine excuses
 FINAL_DELAYS = 3
-#: ns after which a coordinator gives a replica up, and with it perhaps the quorum
-WAITED = 500_000_000
 _FS = ("get", "put", "delete")
 
 
@@ -146,6 +144,9 @@ class LedgerJudge:
         self.reasons = frozenset(_reasons(test))
         self.unsteady = {code for why in self.reasons for code in UNSTEADY.get(why, ())}
         self.virtual = test.get("world") == "simulated"
+        #: s after which a quorum was lacking because nodes were slow: in virtual time none is slower
+        #: than its network
+        self.waited = Limits.waited if self.virtual else self.needs.limits.waited
         self.outages = outages(h, timeline, self.members)
         self.count = len(timeline.faults) + len(timeline.found_dead)
         #: when they began and ended, each in order, and what is known of the nodes in reach: it is
@@ -295,7 +296,7 @@ class LedgerJudge:
         h = self.h
         code = h.errors[row].code
         asked = h.kind[row] == INFO or h.fs[h.f[row]] == "get"
-        waited = asked and h.time[row] - h.time[h.pair[row]] >= WAITED
+        waited = asked and (h.time[row] - h.time[h.pair[row]]) / 1e9 >= self.waited
         return code in DELAYS or (code in QUORUMS and bool(waited))
 
     def was_fair(self, row: int) -> bool:

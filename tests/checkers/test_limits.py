@@ -108,3 +108,25 @@ def test_without_room_for_hints_a_node_that_is_down_is_missed(
     ]
     test: dict[str, Any] = {**TEST, "params": params}
     assert CHECKERS["ledger"](Run(history(killed, refused), test)).counts() == expected
+
+
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ({}, {"unavailable": 3}),
+        ({"params": {"replica_timeout": 0.05}}, EXCUSED),  # fewer than one in a hundred
+        ({"params": {"replica_timeout": 0.05}, "world": "simulated"}, {"unavailable": 3}),
+    ],
+)
+def test_a_quorum_is_lacking_late_when_replicas_are_given_up(test: Any, expected: Any) -> None:
+    asked = [op(0.1 + n / 1000, process=n, f="get", key="k") for n in range(400)]
+    answered = [
+        op(0.6 + n / 1000, type="ok", process=n, f="get", key="k", node="n1") for n in range(400)
+    ]
+    refused: list[Op] = []
+    for n in range(3):
+        get: dict[str, Any] = {"process": 500 + n, "f": "get", "key": "k"}
+        error = OpError("read-quorum", True, "")
+        refused += [op(2 + n, **get), op(2.06 + n, type="fail", node="n1", error=error, **get)]
+    judged = CHECKERS["ledger"](Run(history(asked, answered, refused), {**TEST, **test}))
+    assert judged.counts() == expected
