@@ -144,8 +144,8 @@ class LedgerJudge:
         self.reasons = frozenset(_reasons(test))
         self.unsteady = {code for why in self.reasons for code in UNSTEADY.get(why, ())}
         self.virtual = test.get("world") == "simulated"
-        #: s after which a quorum was lacking because nodes were slow: in virtual time none is slower
-        #: than its network
+        #: s after which a quorum was lacking because nodes were slow, which none is by itself in
+        #: virtual time
         self.waited = Limits.waited if self.virtual else self.needs.limits.waited
         self.outages = outages(h, timeline, self.members)
         self.count = len(timeline.faults) + len(timeline.found_dead)
