@@ -13,8 +13,12 @@ from dynamesis.harness.report.words import counted
 from dynamesis.harness.results.results import RESULTS, TEST
 from dynamesis.harness.serve.files import changed, folders, load, rows, table
 
-#: where tests lie: alone, and in campaigns
-_PLACES = (f"*/*/{TEST}", f"campaigns/*/*/runs/*/*/*/{TEST}")
+#: where tests lie: alone, in campaigns, and what simulations found
+_PLACES = (
+    f"*/*/{TEST}",
+    f"campaigns/*/*/runs/*/*/*/{TEST}",
+    f"simulations*/*/*/{TEST}",
+)
 #: characters of a name
 _NAME = 80
 

@@ -137,6 +137,21 @@ def test_a_test_of_a_campaign_is_listed_once(site: Site, store: Path) -> None:
     assert links == [f"{night}/runs/0001/bulk-cut/20260104T000000.000Z"]
 
 
+@pytest.mark.parametrize("command", ["simulations", "simulations-exhaustive"])
+def test_what_a_simulation_found_is_listed_once(site: Site, store: Path, command: str) -> None:
+    made = put(store, "register-cut", 4, False)
+    run = store / command / "20260104T000000.000Z"
+    run.mkdir(parents=True)
+    made.rename(run / "1-lost-write")
+    (store / command / "latest").symlink_to(run.name)
+    links = re.findall(r'href="/-/test/([^"]*1-lost-write[^"]*)"', site.get("/")[1])
+    found = f"{command}/{run.name}/1-lost-write"
+    assert set(links) == {found}
+    code, page, _ = site.get(f"/-/test/{found}")
+    assert code == 200
+    assert "lost-write" in page
+
+
 def test_two_tests_side_by_side(site: Site) -> None:
     one, other = "cart-cut/20260101T000000.000Z", "register-cut/20260102T000000.000Z"
     _, page, _ = site.get(f"/-/compare?test={one}&test={other}")
