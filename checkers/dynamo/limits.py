@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.dynamo.pace import asking
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INVOKE
@@ -42,6 +43,7 @@ class Limits:
     timeout: the longest time-out, s
     waited: s after which a coordinator gives a replica up, and with it perhaps the quorum
     requests: so many in progress are never too many; None: not known
+    lasting: s for which a request may be in progress
     hint_bytes: room for hints of a node; None: not known"""
 
     value: int = 1 << 16
@@ -52,6 +54,7 @@ class Limits:
     timeout: float = 60.0
     waited: float = 0.5
     requests: int | None = None
+    lasting: float = PATIENT
     hint_bytes: float | None = None
 
     @classmethod
@@ -78,6 +81,7 @@ class Limits:
             timeout=min(cls.timeout, limit("max_timeout")),
             waited=min(cls.waited, limit("replica_timeout")),
             requests=None if requests == float("inf") else int(requests),
+            lasting=PATIENT + asking(test),
             hint_bytes=None if (room := limit("max_hint_bytes")) == float("inf") else room,
         )
 
@@ -104,7 +108,7 @@ def crowded(h: History, row: int, limits: Limits) -> bool:
     if limits.requests is None:
         return False
     begin = int(h.pair[row])
-    first = int(np.searchsorted(h.time, h.time[begin] - int(PATIENT * 1e9)))
+    first = int(np.searchsorted(h.time, h.time[begin] - int(limits.lasting * 1e9)))
     begun = (h.kind[first:row] == INVOKE) & h.rows("get", "put", "delete")[first:row]
     return int(np.count_nonzero(begun & (h.process[first:row] >= 0))) >= limits.requests
 

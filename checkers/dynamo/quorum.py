@@ -12,7 +12,8 @@ themselves, or that; or a get that showed nothing and counts stand-ins, which wo
 nothing whatever was written.
 
 `unavailable`: an operation that was refused, with whatever code, although no fault that can
-excuse it was near (within `grace` seconds, 5 without that in test.json), or although enough
+excuse it was near (within `grace` seconds, 5 without that in test.json, and more where nodes notice
+later by the test's parameters), or although enough
 nodes were certainly up and reachable. What a client refused itself, or had to be refused
 whatever the cluster's health, is not counted (`of_client`). A fault excuses only what it can
 cause (`RESTARTS`, `DISKS`). A busy machine may delay an operation or two: time-outs count only
@@ -37,6 +38,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.dynamo.limits import Limits, crowded, hints_may_be_full, of_client
 from dynamesis.checkers.dynamo.outages import RESTARTS, Outage, joined, outages, reach
+from dynamesis.checkers.dynamo.pace import noticing
 from dynamesis.checkers.dynamo.quorum_claims import claims, contradiction, forgetful, needed
 from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
@@ -140,7 +142,7 @@ class LedgerJudge:
         self.durable = test.get("storage") != "memory" and not buffered
         #: whether that is known: no copy counts before it is durable
         self.all_durable = self.durable and isinstance(test.get("storage"), str)
-        self.grace = float(test.get("grace", 5.0))
+        self.grace = float(test.get("grace", 5.0)) + noticing(test)
         self.reasons = frozenset(_reasons(test))
         self.unsteady = {code for why in self.reasons for code in UNSTEADY.get(why, ())}
         self.virtual = test.get("world") == "simulated"

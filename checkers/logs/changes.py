@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dynamesis.checkers.dynamo.nodes import members_answered
+from dynamesis.checkers.dynamo.pace import spreading
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
 #: ns that a change may take to be in a layout, where nothing moves: what the harness waits for all
-#: changes together is half as much again
+#: changes together is half as much again; more where nodes gossip seldom
 _PATIENCE = 10_000_000_000
 _KINDS = {"join": "join", "leave": "leave", "remove": "be removed"}
 
@@ -38,8 +39,9 @@ def check_changes(run: Run, logs: Logs) -> CheckerResult:
         return skip("the cluster did not get quiet, or was not asked for its members then")
     until = logs.began + int(h.time[min(row for row, _, _ in answers)])
     settled = max(logs.began + int(h.time[heal]), _last_moved(logs))
-    found = list(_waiting(asked, logs, answers)) if until - settled >= _PATIENCE else []
-    found = [event for event in found if until - event.get("mono", until) >= _PATIENCE]
+    patience = _PATIENCE + int(spreading(run.test) * 1e9)
+    found = list(_waiting(asked, logs, answers)) if until - settled >= patience else []
+    found = [event for event in found if until - event.get("mono", until) >= patience]
     anomalies = [_anomaly(run, logs, event, settled) for event in found[:DESCRIBED]]
     more = {"stuck": len(found) - DESCRIBED} if len(found) > DESCRIBED else {}
     return judge(anomalies, (), {"asked": len(asked)}, more)

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.dynamo.freshness import Freshness
 from dynamesis.checkers.dynamo.lww import is_lww
+from dynamesis.checkers.dynamo.pace import placing
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
 from dynamesis.checkers.graph.causality import Causality
@@ -44,8 +45,14 @@ from dynamesis.checkers.logs.endings import Endings, Rings, Window, table
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
 
-#: ns after an acknowledgement in which a coordinator looks for nodes that keep the rest
+#: ns after an acknowledgement in which a coordinator looks for nodes that keep the rest, where
+#: replicas are not given more time than usual to answer
 WORKS = 3_000_000_000
+
+
+def works(test: Mapping[str, Any] | None) -> int:
+    """WORKS, with the parameters of a test."""
+    return WORKS + int(placing(test) * 1e9)
 
 
 @dataclass(slots=True)
@@ -127,7 +134,7 @@ class _Judged:
         """But for those of whose coordinator the log may lack something, or which knew an older
         ring."""
         c, kept = run.order, logs.once(KeptById)
-        versions, first, last = judged_writes(c, run.timeline)
+        versions, first, last = judged_writes(run)
         begun = first + logs.began if logs.began is not None else np.full(len(first), -1)
         named = [[name] if name is not None else [] for name in _coordinators(c, versions)]
         names = chain(kept.nodes, endings.every, rings.members, chain.from_iterable(named))
@@ -310,13 +317,13 @@ class KeptById:
         return found
 
 
-def judged_writes(c: Causality, timeline: Timeline) -> tuple[Ints, Ints, Ints]:
+def judged_writes(run: Run) -> tuple[Ints, Ints, Ints]:
     """The acknowledged writes of which the logs must show the places, and of each the time that its
     coordinator may have taken: from when it began until when (ns)."""
-    time = c.history.time
+    c, timeline, time = run.order, run.timeline, run.order.history.time
     versions = np.flatnonzero(c.outcome == OK)
     begun, ended = c.written[versions], c.ended[versions]
-    last = time[ended] + WORKS
+    last = time[ended] + works(run.test)
     judged = (ended <= (timeline.quiesced or 0)) & (c.history.process[begun] >= 0)
     until = time.searchsorted(last)
     for start, end in Freshness.of(timeline, {}).moving:

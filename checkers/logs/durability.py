@@ -19,7 +19,7 @@ from dynamesis.checkers.explain.describe import counted, fate, listed
 from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK
-from dynamesis.checkers.logs.copies import WORKS, Kept, KeptById
+from dynamesis.checkers.logs.copies import Kept, KeptById, works
 from dynamesis.checkers.logs.copy_lines import NONE, copy_lines, lines_taken_back
 from dynamesis.checkers.logs.endings import Endings
 from dynamesis.checkers.logs.logs import Logs
@@ -35,13 +35,13 @@ def check_durability(run: Run, logs: Logs) -> CheckerResult:
     if not logs.once(copy_lines).from_memory:
         return skip("no node logged that it acknowledged a copy from memory")
     kept, durable = logs.once(KeptById), _durable_by_id(logs)
-    endings = Endings.of(c.history, run.timeline)
+    endings, work = Endings.of(c.history, run.timeline), works(test)
     found: list[Anomaly] = []
     judged, more = 0, 0
     for version, claimed in _claims(c):
         id = c.names[version]
         begun, ended = int(c.written[version]), int(c.ended[version])
-        window = (int(c.history.time[begun]), int(c.history.time[ended]) + WORKS)
+        window = (int(c.history.time[begun]), int(c.history.time[ended]) + work)
         judged += 1
         if claimed <= len(durable[id] | endings.nodes(window)):
             continue

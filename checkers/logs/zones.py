@@ -29,7 +29,7 @@ from dynamesis.checkers.explain.describe import fate, listed, name
 from dynamesis.checkers.graph.causality import NEVER, Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.pairing import OK, Ints
-from dynamesis.checkers.logs.copies import WORKS, Kept, KeptById, judged_writes
+from dynamesis.checkers.logs.copies import Kept, KeptById, judged_writes, works
 from dynamesis.checkers.logs.endings import Rings
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip
@@ -66,7 +66,8 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
     judged, more = 0, 0
     kept, when = logs.once(KeptById), _hints(logs)
     rings = Rings.of(logs, ring, run.timeline)
-    versions, first, _ = judged_writes(c, run.timeline)
+    versions, first, _ = judged_writes(run)
+    work = works(test)
     for version, since in zip(versions.tolist(), first.tolist(), strict=True):
         known = kept[c.names[version]]
         begun = None if logs.began is None else logs.began + since
@@ -74,7 +75,7 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
         if then is None:
             continue
         judged += 1
-        for stray in _stray(c, logs, then, version, known, when):
+        for stray in _stray(c, logs, then, version, known, when, work):
             if len(found) < DESCRIBED:
                 found.append(_anomaly(c, then, stray))
             else:
@@ -99,6 +100,7 @@ def _stray(
     version: int,
     known: Kept,
     when: Mapping[tuple[str, str, str], int],
+    work: int,
 ) -> Iterator[StrayHint]:
     """The hints of a write that lie in another zone although one of their own had a node left."""
     zone, key = dict(ring.zones), c.history.keys[int(c.key[version])]
@@ -115,8 +117,8 @@ def _stray(
             if not able or zone.get(holder) == zone.get(primary):
                 continue
             at = when[name(c, version), primary, holder]
-            until = at if at - began < SOON else at + WORKS
-            passed = tuple(x for x in able if _was_healthy(logs, named, x, began, until))
+            until = at if at - began < SOON else at + work
+            passed = tuple(x for x in able if _was_healthy(logs, named, x, began, until, work))
             if passed:
                 yield StrayHint(version, primary, holder, named, passed)
 
@@ -189,7 +191,7 @@ def _newcomers(
             continue
         theirs = _in_force(logs, newcomer, begun, over)
         same = theirs is not None and theirs.get("version") == layout.get("version")
-        if same and _was_healthy(logs, coordinator, newcomer, begun, over + SOON):
+        if same and _was_healthy(logs, coordinator, newcomer, begun, over + SOON, works(run.test)):
             yield newcomer, coordinator, layout
 
 
@@ -217,8 +219,8 @@ def _mono(event: Event) -> int:
 
 def _disturbed(run: Run, logs: Logs, begun: int, over: int) -> bool:
     """Whether any fault but a change of the membership was near."""
-    h = run.order.history
-    first, last = logs.row_at(h, begun - WORKS), logs.row_at(h, over + WORKS)
+    h, work = run.order.history, works(run.test)
+    first, last = logs.row_at(h, begun - work), logs.row_at(h, over + work)
     if first is None or last is None:
         return True
     return any(fault.family != "membership" for fault in run.timeline.active((first, last)))
@@ -236,11 +238,13 @@ def _passed_over(c: Causality, passed: Passed) -> Anomaly:
     return Anomaly("lost-hint", why, c.history.keys[int(c.key[version])], rows, data)
 
 
-def _was_healthy(logs: Logs, coordinator: str, peer: str, began: int, until: int) -> bool:
+def _was_healthy(
+    logs: Logs, coordinator: str, peer: str, began: int, until: int, work: int
+) -> bool:
     """Whether by the logs a peer was healthy to a node all the time, and has logged whatever it
     was asked, and refused nothing."""
     since = began - BEFORE
-    if not logs.whole(coordinator, since, until) or not logs.whole(peer, since, until + WORKS):
+    if not logs.whole(coordinator, since, until) or not logs.whole(peer, since, until + work):
         return False
     up = False
     for event in logs.of_node(coordinator, "start", *_HEALTH):
