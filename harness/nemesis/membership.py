@@ -54,8 +54,10 @@ class MembershipFaults:
         admin: MemberAdmin,
         start_node: StartNode,
         exchanges: Exchanges | None = None,
+        slower: float = 0.0,
     ) -> None:
-        """`exchanges`: how to have nodes compare what moves, where they do that seldom."""
+        """`exchanges`: how to have nodes compare what moves, where they do that seldom; `slower`: s
+        more than usual that all changes together may take."""
         self._observed = observed
         self._admin = admin
         self._start_node = start_node
@@ -66,7 +68,7 @@ class MembershipFaults:
         #: asked to join under a name that was used before, and not members yet
         self._returning: set[str] = set()
         self._changes: list[asyncio.Task[None]] = []
-        self._patience = _SETTLE
+        self._patience = _SETTLE + slower
         #: by number of the fault and node: what came of joining under a name that was used before
         self._again: dict[int, dict[str, str]] = {}
 
@@ -333,12 +335,11 @@ class MembershipFaults:
 
 
 def _has_settled(view: MembershipView, came: Collection[str], went: Collection[str]) -> bool:
-    """Whether a node knows of a settled layout with and without these nodes."""
-    return (
-        view.settled
-        and all(view.owned.get(node) for node in came)
-        and not {*went} & {*view.members}
-    )
+    """Whether a node knows of a settled layout with and without these nodes. A newcomer owns a part
+    of the ring, unless there are fewer partitions than members: some of these have none then."""
+    members, few = {*view.members}, 0 < sum(view.owned.values()) < len(view.members)
+    owning = all(view.owned.get(node) or (few and node in members) for node in came)
+    return view.settled and owning and not {*went} & members
 
 
 def _first_half(change: MembershipChange, members: set[str]) -> MembershipChange:

@@ -135,7 +135,7 @@ class Nemesis:
             self._heals.append(store.started)
         if store.membership is not None:
             self._membership = MembershipFaults(
-                store.viewed, store.membership, start_node, store.exchanges
+                store.viewed, store.membership, start_node, store.exchanges, store.slower
             )
             handlers["membership"] = self._membership
             self._heals.append(self._membership.settle)

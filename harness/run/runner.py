@@ -107,7 +107,7 @@ class Runner:
     interrupt: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._patience = self.parts.quiesce
+        self._patience = self.parts.quiesce + self.parts.store.slower
         self._failure: EnvironmentFailed | None = None
 
     async def run(self) -> None:

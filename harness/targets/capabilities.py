@@ -258,6 +258,8 @@ class Capabilities:
     decode: reads the rows of `dumps`
     prompt: whether each node answers questions now, or not at all, without a wait; then they are
         asked one after the other, without a task for each
+    slower: s more than usual that its nodes, as they are configured, may take over what they do
+        every so often: changes of the membership, and quiescence, are waited for so much longer
     """
 
     processes: Processes
@@ -280,6 +282,7 @@ class Capabilities:
     decode: Decode | None = None
     prompt: Callable[[], bool] = _never
     quiet_after: float = 5.0
+    slower: float = 0.0
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -43,6 +43,10 @@ _OLD = 3600.0
 #: A machine that is busy with other tests delays every request without an overload: delay alone
 #: sheds nothing in a test. What is shed by number and bytes is.
 _PATIENT = {"queue_target": 2.0}
+#: by interval of nodes: s up to which the usual deadlines of a test are enough, and in how many of
+#: them hints are handed off, or news has come to all; s that a test waits longer for that at most
+_USUAL = {"handoff_interval": (1.0, 2), "gossip_interval": (2.0, 3)}
+_SLOWEST = 600.0
 
 
 class DynamoTarget(Target):
@@ -150,6 +154,16 @@ class DynamoTarget(Target):
             reaps=0 < params.get("reap_after", 0) < _OLD,
         )
 
+    @property
+    def slower(self) -> float:
+        """s more than usual that its nodes take over what they do at intervals."""
+        params = self.node_params
+        beyond = (
+            rounds * max(0.0, params.get(name, usual) - usual)
+            for name, (usual, rounds) in _USUAL.items()
+        )
+        return min(sum(beyond), _SLOWEST)
+
     def describe(self) -> JsonObject:
         top = self._topology
         return {
@@ -174,7 +188,8 @@ class DynamoTarget(Target):
         make_load = LoadGenerator(lambda node: site.resolve(CLIENT, node, ""), tls)
         both = self._runtimes
         versions = None if both is None else NodeVersions(cluster, *both)
-        return replace(capabilities(cluster, make_load), versions=versions)
+        every = capabilities(cluster, make_load)
+        return replace(every, versions=versions, slower=self.slower)
 
     def cluster_spec(self, context: BuildContext) -> ClusterSpec:
         """The cluster that `build` makes."""

@@ -90,7 +90,8 @@ class World:
             target.cluster_spec(context), self.network, Random(f"{options.seed} nodes"), tweaks
         )
         make_load = SimulatedLoad(lambda node: site.resolve(CLIENT, node, ""), self.connector)
-        store = replace(capabilities(self.cluster, make_load), prompt=self.cluster.prompt)
+        every, prompt = capabilities(self.cluster, make_load), self.cluster.prompt
+        store = replace(every, prompt=prompt, slower=target.slower)
         self.environment = TestEnvironment(
             store, links, tuple(routes), site, sites, numbers, target
         )
