@@ -17,7 +17,7 @@ there, need not have taken effect, if another of its kind has.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from dynamesis.checkers.graph.causality import Causality
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History
-from dynamesis.checkers.history.pairing import FAIL, INVOKE, OK
+from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK
 from dynamesis.checkers.history.timeline import (
     Fault,
     Timeline,
@@ -292,10 +292,31 @@ def _without_effect_known(h: History, timeline: Timeline) -> Iterator[str]:
     for kind in dict.fromkeys(fault.kind for fault in faults):
         if kind not in effective:
             first = next(f.started for f in faults if f.kind == kind)
-            yield (f"no {kind} fault is known to have taken effect (the first is index {first})")
+            refused = _too_large(h, [f for f in faults if f.kind == kind])
+            why = f"no {kind} fault is known to have taken effect (the first is index {first})"
+            yield f"{why}{refused}"
     for fault in faults:
         if fault.kind in effective and not fault.took_effect and _had_time(h, fault):
-            yield f"fault {fault.number}, {concerned(fault)}, is not known to have taken effect"
+            refused = _too_large(h, [fault])
+            why = f"fault {fault.number}, {concerned(fault)}, is not known to have taken effect"
+            yield f"{why}{refused}"
+
+
+def _too_large(h: History, faults: Iterable[Fault]) -> str:
+    """That nodes refused the load of faults for its size, as they do where a test sets them a lower
+    limit, as the end of a sentence."""
+    numbers = [fault.number for fault in faults if fault.family == "load"]
+    refused = 0
+    for row in np.flatnonzero((h.kind == INFO) & h.rows("evidence")).tolist() if numbers else ():
+        value = h.value_of(row)
+        detail = value.get("detail") if isinstance(value, dict) else None
+        ended = detail.get("ended") if isinstance(detail, dict) else None
+        if isinstance(ended, dict) and value.get("fault") in numbers:
+            many = ended.get("value-too-large")
+            refused += many if isinstance(many, int) else 0
+    return (
+        f"; values of it were refused as too large {times(refused)} (max_value)" if refused else ""
+    )
 
 
 def _is_ours(fault: Fault) -> bool:

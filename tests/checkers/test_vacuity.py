@@ -163,6 +163,26 @@ def test_each_fault_must_have_bitten_by_its_number() -> None:
     assert judged.reasons() == ("fault 2, cut.one (index 5), is not known to have taken effect",)
 
 
+@pytest.mark.parametrize(
+    ("fault", "detail", "named"),
+    [
+        ("load", {"ended": {"value-too-large": 56, "asked": 9}}, True),
+        ("load", {"ended": {"asked": 9}}, False),
+        ("load", {"ended": [1]}, False),
+        ("load", [1], False),
+        ("cut", {"ended": {"value-too-large": 56}}, False),
+    ],
+)
+def test_a_load_that_was_too_large_for_the_nodes_names_the_limit(
+    fault: str, detail: Any, named: bool
+) -> None:
+    refused = nemesis("evidence", fault=1, bit=False, detail=detail)
+    faults = [nemesis(f"start-{fault}", fault=1), refused, nemesis(f"stop-{fault}", fault=1)]
+    (reason, *_) = results(*put(), *faults, *QUIET, *get("0.1"), STOP).reasons()
+    assert f"no {fault} fault is known to have taken effect" in reason
+    assert ("refused as too large 56 times (max_value)" in reason) is named
+
+
 def test_a_fault_lasts_from_when_it_was_injected() -> None:
     # on a busy machine to inject it took LONG; it was there for half a second
     injecting = replaced(nemesis("start-cut", fault=2), type="invoke", time=0)
