@@ -15,7 +15,7 @@ proof, and the node is stopped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 from dynamesis.checkers.history.op import JsonObject
@@ -129,7 +129,8 @@ class MembershipFaults:
         if pending:
             views = await self._views()
             shown = {node: view and view.as_value() for node, view in views.items()}
-            raise RuntimeError(f"membership not settled after {self._patience:g} s: {shown}")
+            why = f"membership not settled after {self._patience:g} s"
+            raise RuntimeError(f"{why}{_without_partitions(views.values())}: {shown}")
 
     def _stays(self, node: str) -> bool:
         return node in self._observed.nodes and node not in self._going
@@ -340,6 +341,13 @@ def _has_settled(view: MembershipView, came: Collection[str], went: Collection[s
     members, few = {*view.members}, 0 < sum(view.owned.values()) < len(view.members)
     owning = all(view.owned.get(node) or (few and node in members) for node in came)
     return view.settled and owning and not {*went} & members
+
+
+def _without_partitions(views: Iterable[MembershipView | None]) -> str:
+    """Members that own nothing of a settled ring, as a test's `weights` may have it, in words."""
+    settled = [view for view in views if view is not None and view.settled]
+    found = {node for view in settled for node in view.members if view.owned.get(node) == 0}
+    return f"; {', '.join(sorted(found))} owned no partition (weights)" if found else ""
 
 
 def _first_half(change: MembershipChange, members: set[str]) -> MembershipChange:

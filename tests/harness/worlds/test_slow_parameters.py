@@ -29,6 +29,12 @@ def test_a_sound_cluster_is_no_less_so(fault: JsonObject, params: tuple[str, ...
     assert results["valid"] is True, results
 
 
+def test_a_newcomer_that_is_to_own_nothing_is_named() -> None:
+    results = judge(simulate(with_faults([JOINS], param=("weights={n6: 0.0001}",), nodes=5)))
+    assert results["valid"] == "unknown"
+    assert "n6 owned no partition (weights)" in str(results)
+
+
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
