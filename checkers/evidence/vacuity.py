@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from dynamesis.checkers.dynamo.pace import noticing
 from dynamesis.checkers.evidence.figures import (
     CONDITIONS,
     Figures,
@@ -86,7 +87,7 @@ def vacuities(run: Run) -> Iterator[str]:
     """Why the verdict of every model is unknown at best, each reason as a sentence."""
     h, timeline = run.history, run.timeline
     yield from _died(h, timeline)
-    yield from _without_effect_known(h, timeline)
+    yield from _without_effect_known(h, timeline, run.test)
     yield from _failed(h, timeline)
     yield from _dialled_past(h, timeline)
     yield from _not_at_rest(h, timeline)
@@ -284,7 +285,9 @@ def _died(h: History, timeline: Timeline) -> Iterator[str]:
                 yield f"{node} was found dead at {at(h, row)}, and no fault had killed it"
 
 
-def _without_effect_known(h: History, timeline: Timeline) -> Iterator[str]:
+def _without_effect_known(
+    h: History, timeline: Timeline, test: Mapping[str, Any] | None
+) -> Iterator[str]:
     """Faults that are not known to have taken effect. A history of another tool, whose faults
     have no numbers, proves none of them, and is not judged by that."""
     faults = [fault for fault in timeline.faults if _is_ours(fault)]
@@ -292,14 +295,24 @@ def _without_effect_known(h: History, timeline: Timeline) -> Iterator[str]:
     for kind in dict.fromkeys(fault.kind for fault in faults):
         if kind not in effective:
             first = next(f.started for f in faults if f.kind == kind)
-            refused = _too_large(h, [f for f in faults if f.kind == kind])
+            alike = [f for f in faults if f.kind == kind]
+            cause = _too_large(h, alike) or _noticed_late(alike, test)
             why = f"no {kind} fault is known to have taken effect (the first is index {first})"
-            yield f"{why}{refused}"
+            yield f"{why}{cause}"
     for fault in faults:
         if fault.kind in effective and not fault.took_effect and _had_time(h, fault):
-            refused = _too_large(h, [fault])
+            cause = _too_large(h, [fault]) or _noticed_late([fault], test)
             why = f"fault {fault.number}, {concerned(fault)}, is not known to have taken effect"
-            yield f"{why}{refused}"
+            yield f"{why}{cause}"
+
+
+def _noticed_late(faults: Iterable[Fault], test: Mapping[str, Any] | None) -> str:
+    """That nodes count what a link does to them later than usual, by the parameters of a test, as
+    the end of a sentence."""
+    links = any(fault.family in ("cut", "link") for fault in faults)
+    if not links or not noticing(test):
+        return ""
+    return "; nodes count it only after replica_timeout, which is long here, or probe_interval"
 
 
 def _too_large(h: History, faults: Iterable[Fault]) -> str:

@@ -183,6 +183,26 @@ def test_a_load_that_was_too_large_for_the_nodes_names_the_limit(
     assert ("refused as too large 56 times (max_value)" in reason) is named
 
 
+@pytest.mark.parametrize(
+    ("fault", "params", "named"),
+    [
+        ("cut", {"replica_timeout": 30}, True),
+        ("link", {"probe_interval": 30}, True),
+        ("cut", {"replica_timeout": 1}, False),
+        ("kill", {"replica_timeout": 30}, False),
+    ],
+)
+def test_a_cut_that_nodes_may_not_have_noticed_yet_names_the_time_out(
+    fault: str, params: Any, named: bool
+) -> None:
+    toothless = nemesis("evidence", fault=1, bit=False)
+    faults = [nemesis(f"start-{fault}", fault=1), toothless, nemesis(f"stop-{fault}", fault=1)]
+    history = History.of([*put(), *faults, *QUIET, *get("0.1"), STOP])
+    (reason, *_) = check(history, {"params": params}).reasons()
+    assert f"no {fault} fault is known to have taken effect" in reason
+    assert ("only after replica_timeout" in reason) is named
+
+
 def test_a_fault_lasts_from_when_it_was_injected() -> None:
     # on a busy machine to inject it took LONG; it was there for half a second
     injecting = replaced(nemesis("start-cut", fault=2), type="invoke", time=0)

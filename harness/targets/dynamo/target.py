@@ -158,11 +158,10 @@ class DynamoTarget(Target):
     def slower(self) -> float:
         """s more than usual that its nodes take over what they do at intervals."""
         params = self.node_params
-        beyond = (
-            rounds * max(0.0, params.get(name, usual) - usual)
-            for name, (usual, rounds) in _USUAL.items()
-        )
-        return min(sum(beyond), _SLOWEST)
+        slower = 0.0
+        for name, (usual, rounds) in _USUAL.items():
+            slower += rounds * max(0.0, float(params.get(name, usual)) - usual)
+        return min(slower, _SLOWEST)
 
     def describe(self) -> JsonObject:
         top = self._topology
