@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.pace import asking
+from dynamesis.checkers.graph.pace import asking
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.op import canonical
 from dynamesis.checkers.history.pairing import INVOKE

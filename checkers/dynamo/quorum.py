@@ -38,13 +38,13 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.dynamo.limits import Limits, crowded, hints_may_be_full, of_client
 from dynamesis.checkers.dynamo.outages import RESTARTS, Outage, joined, outages, reach
-from dynamesis.checkers.dynamo.pace import noticing
 from dynamesis.checkers.dynamo.quorum_claims import claims, contradiction, forgetful, needed
 from dynamesis.checkers.dynamo.request_needs import Needs
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.dynamo.zones import in_each_zone, too_far
 from dynamesis.checkers.explain.describe import at, listed, times
 from dynamesis.checkers.graph.causality import NEVER
+from dynamesis.checkers.graph.pace import noticing
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.columns import History
 from dynamesis.checkers.history.pairing import FAIL, INFO, INVOKE, OK, Ints

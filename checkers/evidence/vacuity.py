@@ -21,7 +21,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from dynamesis.checkers.dynamo.pace import noticing
 from dynamesis.checkers.evidence.figures import (
     CONDITIONS,
     Figures,
@@ -33,6 +32,7 @@ from dynamesis.checkers.evidence.figures import (
 from dynamesis.checkers.evidence.gaps import gaps
 from dynamesis.checkers.explain.describe import at, concerned, counted, listed, share, times
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.pace import noticing
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.codes import HARNESS
 from dynamesis.checkers.history.history import History

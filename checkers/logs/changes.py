@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dynamesis.checkers.dynamo.nodes import members_answered
-from dynamesis.checkers.dynamo.pace import spreading
+from dynamesis.checkers.graph.pace import spreading
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge, skip

@@ -32,10 +32,10 @@ from typing import Any
 import numpy as np
 from dynamesis.checkers.dynamo.freshness import Freshness
 from dynamesis.checkers.dynamo.lww import is_lww
-from dynamesis.checkers.dynamo.pace import placing
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import contents, fate, listed, name, reading
 from dynamesis.checkers.graph.causality import Causality
+from dynamesis.checkers.graph.pace import placing
 from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.history.arrays import alike
 from dynamesis.checkers.history.pairing import OK, Bools, Ints

@@ -2,7 +2,7 @@
 
 The constants of checkers are of nodes with about the default parameters. Where a test sets slower
 ones (`params` in test.json), what a sound node does comes later, and is judged later: by so many
-seconds more. With parameters that are not above those named here it is no second.
+seconds more. With parameters that are not above those named here it is 0.
 """
 
 from __future__ import annotations
