@@ -76,6 +76,10 @@ _NOT_SIMULATED = {
     "clocks": "clocks of a simulated world are in it",
 }
 
+#: Methods of target dynamo whose work a simulated world does itself: it never calls those of a
+#: subclass.
+_OF_PROCESSES = ("build", "client")
+
 #: What a target can do that can do more: no lack where it cannot.
 _INCLUDED = {"status": "quiet", "cuts": "isolations"}
 
@@ -303,6 +307,12 @@ def _must_be_simulable(spec: TestSpec, target: Target) -> None:
         raise UsageError(
             f"--world: target {target.name} cannot be simulated; allowed with it: {PROCESSES}"
         )
+    for method in _OF_PROCESSES:
+        if getattr(type(target), method) is not getattr(DynamoTarget, method):
+            raise UsageError(
+                f"--world: target {target.name} has a method {method} of its own, which no "
+                f"simulated world calls; allowed with it: {PROCESSES}"
+            )
     for name, flag in spec.flags().items():
         allowed_too = (flag.default, "embedded") if name == "links" else (flag.default,)
         if name in _NOT_SIMULATED and getattr(spec, name) not in allowed_too:
