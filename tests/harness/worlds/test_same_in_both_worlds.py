@@ -97,7 +97,7 @@ def test_a_node_reports_what_a_process_reports(tmp_path: Path) -> None:
 
 
 async def _reported(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a process adds to the status of its core, and what it says of a link."""
+    """What a process adds to the status of its core, and its report of a link."""
     config = Config(
         *("n1", "127.0.0.1:1", "127.0.0.1:2", ("n1",)),
         secret=draw_secret(),
