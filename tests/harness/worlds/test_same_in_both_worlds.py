@@ -79,6 +79,18 @@ def test_a_client_that_broke_has_read_nothing_and_is_replaced() -> None:
     assert (get.type, get.f) == ("ok", "get")
 
 
+def test_writes_without_an_id_are_named_alike_in_each_run_of_a_seed() -> None:
+    def logged() -> list[str]:
+        puts = gen.concat(*[gen.invoke("put", key="k0", value=n) for n in range(3)])
+        ended = simulate(options(nodes=3), load=gen.clients(puts))
+        lines = [line for log in ended.node_logs.values() for line in log]
+        return [line["request"] for line in lines if "request" in line]
+
+    requests = logged()
+    assert len(set(requests)) == 3
+    assert logged() == requests
+
+
 def _load(history: tuple[Op, ...]) -> list[Op]:
     """The operations of clients before the heal."""
     heal = next(n for n, op in enumerate(history) if (op.f, op.value) == ("phase", "heal"))
