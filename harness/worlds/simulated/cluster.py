@@ -145,8 +145,8 @@ class SimulatedCluster(Cluster):
             raise RuntimeError(self._why_not_ready(node, None))
 
     def _with_logs(self, node: str, what: str) -> str:
-        words = self._life(node).last_words
-        return f"{what}; {words}" if words else what
+        words = self._life(node).last_words.splitlines()
+        return "\n  ".join([f"{what}; its last lines:", *words]) if words else what
 
     def _life(self, node: str) -> NodeLife:
         process: Any = self._process(node)

@@ -21,7 +21,7 @@ from dynamesis.harness.worlds.options import plan_test
 from dynamesis.harness.worlds.run_test import run_test
 from dynamesis.harness.worlds.simulated.run import simulate
 from dynamesis.harness.worlds.test_spec import TestSpec
-from simulations import options
+from simulations import options, run
 
 OWN = """
 from dynamesis.harness.targets.dynamo.target import DynamoTarget
@@ -89,6 +89,29 @@ def test_writes_without_an_id_are_named_alike_in_each_run_of_a_seed() -> None:
     requests = logged()
     assert len(set(requests)) == 3
     assert logged() == requests
+
+
+CRASHES = """
+from dynamesis.cluster.core.node.node import Node
+from dynamesis.cluster.core.protocol.events import Received
+
+class Crashes(Node):
+    def handle(self, now, event, wall):
+        if type(event) is Received and getattr(event.message, "request", "").endswith(".5"):
+            raise KeyError("it breaks")
+        return super().handle(now, event, wall)
+"""
+
+
+def test_the_reason_of_a_crash_is_shown_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "bug.py").write_text(CRASHES, encoding="utf-8")
+    _, results = run(nodes=3, bug=[f"{tmp_path}/bug.py:Crashes"])
+    crash = results["checkers"]["crashes"]["anomalies"][0]
+    assert "exit code 70" in crash["why"]
+    assert "KeyError: 'it breaks'" in crash["why"]
+    first, *lines = crash["data"]["last"].splitlines()
+    assert first == "ended with exit code 70; its last lines:"
+    assert sum("Traceback" in line for line in lines) == 1
 
 
 def _load(history: tuple[Op, ...]) -> list[Op]:
