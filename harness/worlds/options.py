@@ -46,6 +46,7 @@ from dynamesis.harness.worlds.named_parts import (
     tuning,
     workload_of,
 )
+from dynamesis.harness.worlds.simulable import must_be_simulable
 from dynamesis.harness.worlds.test_spec import MOST_NODES, MOST_SIMULATED, TestSpec
 from dynamesis.workloads import WORKLOADS, Workload
 from dynamesis.workloads.base import Value
@@ -63,17 +64,6 @@ CHOICES: dict[str, Collection[str]] = {
     "clocks": CLOCKS,
     "storage": ENGINES,
     "worlds": (PROCESSES, SIMULATED),
-}
-
-
-#: What a simulated world cannot do with an option: field -> what is wrong with it
-_NOT_SIMULATED = {
-    "tls": "nothing is encrypted in a simulated world",
-    "drivers": "a simulated world is one process",
-    "target_version": "a simulated world has nodes of one version",
-    "port_base": "a simulated world has no ports",
-    "links": "a simulated world has links of its own",
-    "clocks": "clocks of a simulated world are in it",
 }
 
 #: What a target can do that can do more: no lack where it cannot.
@@ -250,7 +240,7 @@ def plan_test(spec: TestSpec) -> TestOptions:
     if spec.schedule is not None and spec.nemesis is not None:
         raise UsageError("--schedule: takes the place of --nemesis; give one of them")
     if spec.world == SIMULATED:
-        _must_be_simulable(spec, target)
+        must_be_simulable(spec, target)
     elif spec.nodes > MOST_NODES:
         raise UsageError(
             f"--nodes: {spec.nodes} is out of range; allowed: 1 to {MOST_NODES} on processes, "
@@ -295,18 +285,6 @@ def node_names(target: Target, count: int) -> tuple[str, ...]:
     if wrong := wrong_names(target, names, count):
         raise UsageError(f"--target: target {target.name}: {wrong}")
     return tuple(target.names(count))
-
-
-def _must_be_simulable(spec: TestSpec, target: Target) -> None:
-    """Raises UsageError for what only processes can do."""
-    if not isinstance(target, DynamoTarget):
-        raise UsageError(
-            f"--world: target {target.name} cannot be simulated; allowed with it: {PROCESSES}"
-        )
-    for name, flag in spec.flags().items():
-        allowed_too = (flag.default, "embedded") if name == "links" else (flag.default,)
-        if name in _NOT_SIMULATED and getattr(spec, name) not in allowed_too:
-            raise UsageError(f"{flag.option}: {_NOT_SIMULATED[name]}; leave it out")
 
 
 def _adapted(options: TestOptions) -> TestOptions:

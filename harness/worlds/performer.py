@@ -69,10 +69,8 @@ class TargetPerformer:
         except BaseException as failure:
             if _ends_us(failure):
                 raise
-            own = not isinstance(failure, OSError)  # a broken connection explains itself
-            log.warning("the client of process %s: %r", op.process, failure, exc_info=own)
             await self._drop()
-            return _doubtful(op, "client-broke", described(failure))
+            return broken(op, failure)
 
     def recorded(self, index: int) -> None:
         if self._client is not None:
@@ -154,6 +152,13 @@ def only_reads(op: Op) -> bool:
 
 def _is_read(step: Any) -> bool:
     return isinstance(step, list | tuple) and len(step) > 0 and step[0] == "r"
+
+
+def broken(op: Op, failure: BaseException) -> Op:
+    """The completion of an operation whose client raised this."""
+    own = not isinstance(failure, OSError)  # a broken connection explains itself
+    log.warning("the client of process %s: %r", op.process, failure, exc_info=own and failure)
+    return _doubtful(op, "client-broke", described(failure))
 
 
 def _doubtful(op: Op, code: str, message: str) -> Op:

@@ -250,13 +250,19 @@ async def _perform(client: Client, op: Op, context: bytes, again: bool) -> GetRe
     stored = encode(op.id or "", op.value)
     if op.f == "put":
         return await client.put(
-            key, stored, context=context, options=options, request=op.id, again=again
+            key, stored, context=context, options=options, request=_request(op), again=again
         )
     if op.f == "delete":
         return await client.delete(
-            key, context=context, options=options, note=stored, request=op.id, again=again
+            key, context=context, options=options, note=stored, request=_request(op), again=again
         )
     raise ValueError(f"a Dynamo client cannot do {op.f!r}")
+
+
+def _request(op: Op) -> str | None:
+    """What identifies the write of an operation, however often it is sent. One without an id has
+    the place in its history: what a client draws would be another in each run of a seed."""
+    return op.id if op.id or op.index < 0 else f"op{op.process}.{op.index}"
 
 
 def _refused(done: Op, error: DynamoError, tries: int) -> Op:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from dynamesis.checkers.history.op import JsonObject, Op
 from dynamesis.cluster.config.config import draw_secret
@@ -74,8 +74,11 @@ class DynamoTarget(Target):
         self._runtimes: tuple[NodeRuntime, NodeRuntime] | None = None
         self._contexts = ContextCache()
 
-    def configured(self, values: Mapping[str, Any]) -> DynamoTarget:
-        return DynamoTarget(topology_of(values), hasty=True)
+    def configured(self, values: Mapping[str, Any]) -> Self:
+        """Of the same class, which may be a user's own."""
+        other = self.anew()
+        other.topology, other.secret, other._hasty = topology_of(values), draw_secret(), True
+        return other
 
     @property
     def able(self) -> frozenset[str]:
@@ -98,7 +101,7 @@ class DynamoTarget(Target):
         other._demands = demands
         return other
 
-    def anew(self) -> DynamoTarget:
+    def anew(self) -> Self:
         """The same target, whose clients have met no store yet."""
         other = copy(self)
         other._contexts = ContextCache()

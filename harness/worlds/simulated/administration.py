@@ -77,12 +77,13 @@ class Administration:
             "rss": 0,
             "uptime": round(node.loop.now - self._born, 3),
             "engine": self._config.storage.engine,
-            "put_aside": 0,
+            "put_aside": [],
             "disk": node.disk.status() if faulty else None,
             "clock": node.clock.status(),
             "unsent": node.unsent(),
             "owed": node.owed(),
             "links": node.peers.status(),
+            "objections": {},  # all of them were started with one configuration
         }
 
     def _introduce(self, args: dict[str, Any]) -> object:

@@ -14,9 +14,11 @@ import msgspec
 from dynamesis.checkers.history.op import JsonObject
 from dynamesis.cluster import zoo
 from dynamesis.cluster.client.admin import AdminError
+from dynamesis.cluster.config.config import Config, dump, write_private
 from dynamesis.cluster.core.node.node import Node
 from dynamesis.cluster.process import metrics
 from dynamesis.cluster.process.cluster_spec import ClusterSpec
+from dynamesis.cluster.process.node_folders import CONFIG
 from dynamesis.cluster.process.node_questions import ANSWER_WITHIN, STATUS_WITHIN
 from dynamesis.cluster.process.supervisor import READY_WITHIN, Cluster
 from dynamesis.harness.worlds.simulated.disk import SimulatedDisk
@@ -78,6 +80,8 @@ class SimulatedCluster(Cluster):
     def __init__(self, spec: ClusterSpec, network: Network, random: Random, tweaks: Tweaks) -> None:
         super().__init__(spec, lambda pid: None, lambda pid: None, lambda: 1.0)
         self.logs: dict[str, SimulatedLog] = {}
+        #: by node, what it was started with last
+        self._configs: dict[str, Config] = {}
         self._network = network
         self._tweaks = tweaks
         self._roll = random.random
@@ -104,8 +108,9 @@ class SimulatedCluster(Cluster):
         log = self.logs.get(node)
         if log is None:
             log = self.logs[node] = SimulatedLog(node, self._network.loop)
+        config = self._configs[node] = self._spec.config(node, node in self._came_again)
         life = NodeLife(
-            self._spec.config(node, node in self._came_again),
+            config,
             self._make_core,
             self._disks[node],
             log,
@@ -140,8 +145,8 @@ class SimulatedCluster(Cluster):
             raise RuntimeError(self._why_not_ready(node, None))
 
     def _with_logs(self, node: str, what: str) -> str:
-        words = self._life(node).last_words
-        return f"{what}; {words}" if words else what
+        words = self._life(node).last_words.splitlines()
+        return "\n  ".join([f"{what}; its last lines:", *words]) if words else what
 
     def _life(self, node: str) -> NodeLife:
         process: Any = self._process(node)
@@ -171,8 +176,10 @@ class SimulatedCluster(Cluster):
             raise RuntimeError(f"{node} is {self.state(node)}; it must be down for that")
 
     def collect(self, into: Path) -> None:
+        """Write each node's log and its configuration to into/<id>/."""
         for node, log in self.logs.items():
             (into / node).mkdir(parents=True, exist_ok=True)
+            write_private(into / node / CONFIG, dump(self._configs[node]))
             lines = [msgspec.json.encode(line) for line in log.lines()]
             (into / node / "node.log").write_bytes(b"\n".join((*lines, b"")))
 

@@ -24,6 +24,7 @@ from dynamesis.harness.worlds.environment import (
     routes_of,
 )
 from dynamesis.harness.worlds.options import TestOptions
+from dynamesis.harness.worlds.performer import broken
 from dynamesis.harness.worlds.simulated.client import Connector
 from dynamesis.harness.worlds.simulated.cluster import SimulatedCluster
 from dynamesis.harness.worlds.simulated.links import SimulatedLinks, SimulatedProbes
@@ -111,9 +112,15 @@ class SimulatedWorker:
     cluster have changed."""
 
     def __init__(self, world: World, number: int) -> None:
+        self._world = world
         self._environment = world.environment
-        self._client = DynamoStoreClient(world.target, world.connector)
-        self._client.thread = number
+        self._number = number
+        self._begin()
+
+    def _begin(self) -> None:
+        """With a new client, not opened yet."""
+        self._client = DynamoStoreClient(self._world.target, self._world.connector)
+        self._client.thread = self._number
         self._nodes: tuple[str, ...] = ()
 
     async def invoke(self, op: Op) -> Op:
@@ -121,7 +128,12 @@ class SimulatedWorker:
         if self._nodes != nodes:
             self._nodes = nodes
             await self._client.open(self._environment.client_addresses())
-        return await self._client.invoke(op)
+        try:
+            return await self._client.invoke(op)
+        except Exception as failure:  # on processes, too, the next operation is another client's
+            await self._client.close()
+            self._begin()
+            return broken(op, failure)
 
     def recorded(self, completion: Op) -> None:
         self._client.recorded(completion.index)

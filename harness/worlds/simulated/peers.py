@@ -65,10 +65,11 @@ class PeerLink:
         if line is not None:
             line.hang_up(self)
 
-    def status(self) -> dict[str, int]:
+    def status(self) -> dict[str, int | str]:
         """As cluster.net.peers.Link has it; bytes are an estimate."""
         carried = {"bytes_in": _ABOUT * self._taken, "bytes_out": _ABOUT * self._sent}
-        return {"up": self.up, **self._counts, **carried}
+        reason = "" if self.up else self._last_reason
+        return {"up": self.up, "reason": reason, **self._counts, **carried}
 
     # ---- the end of a connection
 
@@ -171,7 +172,7 @@ class SimulatedPeers:
     def all_up(self) -> bool:
         return all(link.up for link in self.links.values())
 
-    def status(self) -> dict[str, dict[str, int]]:
+    def status(self) -> dict[str, dict[str, int | str]]:
         return {peer: link.status() for peer, link in self.links.items()}
 
     def close(self) -> None:

@@ -140,9 +140,7 @@ class VirtualTime:
         """Until it has ended; in a thread of its own where a loop runs in this one already, as in
         a test that is a coroutine: asyncio runs one loop a thread. Raises NeverEnds, and Stopped
         where a user ended it."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if asyncio._get_running_loop() is None:
             self._context.run(self._guarded, work)
             return
         cancelled = _cancellation()
