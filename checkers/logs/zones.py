@@ -22,8 +22,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from dynamesis.checkers.dynamo.limits import Limits
 from dynamesis.checkers.dynamo.ring import CheckedRing
 from dynamesis.checkers.explain.describe import fate, listed, name
 from dynamesis.checkers.graph.causality import NEVER, Causality
@@ -36,8 +38,10 @@ from dynamesis.checkers.verdict import DESCRIBED, Anomaly, CheckerResult, judge,
 
 #: ns before a write began in which a change of a peer's health may concern it
 BEFORE = 100_000_000
-#: ns within which no node that was asked can have been given up for its silence
-SOON = 400_000_000
+#: ns for which a newcomer must have been healthy after a write
+STAYED = 400_000_000
+#: of the time after which a replica is given up for its silence, what is surely before that
+_SURELY = 0.8
 _HEALTH = {"link-up": True, "peer-back": True, "link-down": False, "peer-suspected": False}
 #: lines of a node that may have refused a hint; the last is logged once a second at most
 _TROUBLE = ("storage-error", "storage-unreadable", "copy-refused", "hint-refused")
@@ -67,7 +71,7 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
     kept, when = logs.once(KeptById), _hints(logs)
     rings = Rings.of(logs, ring, run.timeline)
     versions, first, _ = judged_writes(run)
-    work = works(test)
+    patience = Patience(soon(test), works(test), bool(test.get("unsteady")))
     for version, since in zip(versions.tolist(), first.tolist(), strict=True):
         known = kept[c.names[version]]
         begun = None if logs.began is None else logs.began + since
@@ -75,7 +79,7 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
         if then is None:
             continue
         judged += 1
-        for stray in _stray(c, logs, then, version, known, when, work):
+        for stray in _stray(run, logs, then, version, known, when, patience):
             if len(found) < DESCRIBED:
                 found.append(_anomaly(c, then, stray))
             else:
@@ -93,16 +97,33 @@ def _hints(logs: Logs) -> dict[tuple[str, str, str], int]:
     return found
 
 
+@dataclass(frozen=True)
+class Patience:
+    """soon: ns within which no node that was asked can have been given up for its silence
+    work: ns after which what was on its way has arrived
+    loses: whether messages may be lost at any time"""
+
+    soon: int
+    work: int
+    loses: bool
+
+
+def soon(test: Mapping[str, Any] | None) -> int:
+    """ns within which no node that was asked can have been given up for its silence."""
+    return round(_SURELY * Limits.of(test or {}).waited * 1e9)
+
+
 def _stray(
-    c: Causality,
+    run: Run,
     logs: Logs,
     ring: CheckedRing,
     version: int,
     known: Kept,
     when: Mapping[tuple[str, str, str], int],
-    work: int,
+    patience: Patience,
 ) -> Iterator[StrayHint]:
     """The hints of a write that lie in another zone although one of their own had a node left."""
+    c, work = run.order, patience.work
     zone, key = dict(ring.zones), c.history.keys[int(c.key[version])]
     primaries = ring.primaries(key)
     named = c.history.worth.get(int(c.ended[version]), {}).get("coordinator")
@@ -117,7 +138,11 @@ def _stray(
             if not able or zone.get(holder) == zone.get(primary):
                 continue
             at = when[name(c, version), primary, holder]
-            until = at if at - began < SOON else at + work
+            until = at
+            if at - began >= patience.soon:
+                if patience.loses or _lossy(run, logs, began, at):
+                    continue  # it may have been asked in vain, and not be suspected for that
+                until += work
             passed = tuple(x for x in able if _was_healthy(logs, named, x, began, until, work))
             if passed:
                 yield StrayHint(version, primary, holder, named, passed)
@@ -191,7 +216,9 @@ def _newcomers(
             continue
         theirs = _in_force(logs, newcomer, begun, over)
         same = theirs is not None and theirs.get("version") == layout.get("version")
-        if same and _was_healthy(logs, coordinator, newcomer, begun, over + SOON, works(run.test)):
+        if same and _was_healthy(
+            logs, coordinator, newcomer, begun, over + soon(run.test), works(run.test)
+        ):
             yield newcomer, coordinator, layout
 
 
@@ -224,6 +251,15 @@ def _disturbed(run: Run, logs: Logs, begun: int, over: int) -> bool:
     if first is None or last is None:
         return True
     return any(fault.family != "membership" for fault in run.timeline.active((first, last)))
+
+
+def _lossy(run: Run, logs: Logs, begun: int, over: int) -> bool:
+    """Whether links may have lost messages, and stayed up."""
+    h = run.order.history
+    first, last = logs.row_at(h, begun), logs.row_at(h, over)
+    if first is None or last is None:
+        return True
+    return any(fault.family == "link" for fault in run.timeline.active((first, last)))
 
 
 def _passed_over(c: Causality, passed: Passed) -> Anomaly:

@@ -10,7 +10,7 @@ from dynamesis.checkers.graph.run import Run
 from dynamesis.checkers.logs.logs import Event, Logs
 from dynamesis.checkers.models.log_checkers import check_logs
 from dynamesis.checkers.verdict import CheckerResult, Verdict
-from log_lines import BEGAN, history, line, put
+from log_lines import BEGAN, history, line, op, put
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 ZONES = {"n1": "a", "n2": "a", "n3": "b", "n4": "b", "n5": "b"}
@@ -100,6 +100,28 @@ def test_one_that_may_have_been_asked_in_vain_must_stay_in_reach() -> None:
     late = {**hint(FAR), "mono": BEGAN + 10_600_000_000}
     assert verdict(late).counts() == {"misplaced": 1}
     assert verdict(late, health(11, "link-down")).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    ("timeout", "at", "found"), [(0.5, 10.3, 1), (0.1, 10.3, 0), (0.1, 10.05, 1), (0.5, 10.45, 0)]
+)
+def test_one_that_was_asked_over_a_lossy_link_may_have_got_nothing(
+    timeout: float, at: float, found: int
+) -> None:
+    """A message was lost, and the node that was asked is not suspected for one silence."""
+    value = {"fault": 1, "member": "link.lossy"}
+    lossy = [
+        op(9, process="nemesis", f="start-link", value=value),
+        op(9.1, type="info", process="nemesis", f="start-link", value=value),
+    ]
+    h = history(put("1.1", 10, 10.5, key=KEY, worth={"coordinator": COORDINATOR}), lossy)
+    ends = [line(when, node, "ready" if when else "start") for node in NODES for when in (0, 100)]
+    kept = line(at, FAR, "stored", key=KEY, request="1.1", why="put", hash="aa", hint_for=DOWN)
+    every = [*ends, health(0.5, "link-up"), stored(COORDINATOR), stored(OTHER), kept]
+    logs = Logs.of(sorted(every, key=lambda each: each["mono"]), BEGAN)
+    test = TEST | {"params": {"replica_timeout": timeout}}
+    judged = check_logs(Run(h, test=test), logs).verdicts["zones"]
+    assert len(judged.anomalies) == found
 
 
 def test_without_zones_nothing_is_judged() -> None:
