@@ -71,7 +71,7 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
     kept, when = logs.once(KeptById), _hints(logs)
     rings = Rings.of(logs, ring, run.timeline)
     versions, first, _ = judged_writes(run)
-    patience = Patience(soon(test), works(test), bool(test.get("unsteady")))
+    delays = Delays(soon(test), works(test), bool(test.get("unsteady")))
     for version, since in zip(versions.tolist(), first.tolist(), strict=True):
         known = kept[c.names[version]]
         begun = None if logs.began is None else logs.began + since
@@ -79,7 +79,7 @@ def check_zones(run: Run, logs: Logs) -> CheckerResult:
         if then is None:
             continue
         judged += 1
-        for stray in _stray(run, logs, then, version, known, when, patience):
+        for stray in _stray(run, logs, then, version, known, when, delays):
             if len(found) < DESCRIBED:
                 found.append(_anomaly(c, then, stray))
             else:
@@ -98,7 +98,7 @@ def _hints(logs: Logs) -> dict[tuple[str, str, str], int]:
 
 
 @dataclass(frozen=True)
-class Patience:
+class Delays:
     """soon: ns within which no node that was asked can have been given up for its silence
     work: ns after which what was on its way has arrived
     loses: whether messages may be lost at any time"""
@@ -120,10 +120,10 @@ def _stray(
     version: int,
     known: Kept,
     when: Mapping[tuple[str, str, str], int],
-    patience: Patience,
+    delays: Delays,
 ) -> Iterator[StrayHint]:
     """The hints of a write that lie in another zone although one of their own had a node left."""
-    c, work = run.order, patience.work
+    c, work = run.order, delays.work
     zone, key = dict(ring.zones), c.history.keys[int(c.key[version])]
     primaries = ring.primaries(key)
     named = c.history.worth.get(int(c.ended[version]), {}).get("coordinator")
@@ -139,8 +139,8 @@ def _stray(
                 continue
             at = when[name(c, version), primary, holder]
             until = at
-            if at - began >= patience.soon:
-                if patience.loses or _lossy(run, logs, began, at):
+            if at - began >= delays.soon:
+                if delays.loses or _lossy(run, logs, began, at):
                     continue  # it may have been asked in vain, and not be suspected for that
                 until += work
             passed = tuple(x for x in able if _was_healthy(logs, named, x, began, until, work))
