@@ -62,7 +62,7 @@ class StrayHint:
 
 def check_zones(run: Run, logs: Logs) -> CheckerResult:
     """Judge in which zone the hints of acknowledged writes were kept."""
-    c, test = run.order, run.test
+    c, test = run.order, run.test or {}
     ring = CheckedRing.of(test)
     if ring is None or not ring.zones:
         return skip("no node lies in a zone, by test.json")
