@@ -100,6 +100,8 @@ class Values:
         if text in self._apart:
             name = _encode(text).decode()
             self._words[name] = name
+            if name in self._strings:  # there is a string with these very quotes
+                self.clashes.add(name)
             return name
         self._strings.add(text)
         if text in self._words:

@@ -265,3 +265,23 @@ def test_one_event_larger_than_a_block() -> None:
     elements = " ".join(map(str, range(200_000)))
     text = f"{{:type :invoke, :f :read}}\n{{:type :ok, :f :read,\n :value #{{{elements}}}}}\n"
     assert read(text.encode()).value_of(1) == list(range(200_000))
+
+
+#: what EDN tells apart and looks alike once one of them is held as it is spelled
+ALIKE = (":a", '"a"', r'"\"a\""', "a", r"\a", '":a"')
+
+
+@pytest.mark.parametrize("one", ALIKE)
+@pytest.mark.parametrize("other", ALIKE)
+@pytest.mark.parametrize("third", ALIKE)
+def test_what_looks_alike_stays_apart_in_any_order(one: str, other: str, third: str) -> None:
+    """The string `a` is held as `"a"` beside the keyword, and so was the string `"a"` before it."""
+    for shape in ("{}", "{{{} 1}}", "[{}]"):
+        values = [shape.format(each) for each in (one, other, third)]
+        events = (
+            f"{{:type :invoke :f :add :process {n} :value {v}}}" for n, v in enumerate(values)
+        )
+        history = read("\n".join(events).encode())
+        held = [history.value_of(row) for row in range(len(history))]
+        assert [history.spelled(value) for value in held] == values
+        assert len({msgspec.json.encode(value) for value in held}) == len(set(values))
