@@ -267,7 +267,7 @@ def test_one_event_larger_than_a_block() -> None:
     assert read(text.encode()).value_of(1) == list(range(200_000))
 
 
-#: what EDN tells apart and looks alike once one of them is held as it is spelled
+#: forms that differ and look alike once one of them is held as it is spelled
 ALIKE = (":a", '"a"', r'"\"a\""', "a", r"\a", '":a"')
 
 
