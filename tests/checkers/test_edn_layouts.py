@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from itertools import cycle
+from itertools import cycle, permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -271,13 +271,11 @@ def test_one_event_larger_than_a_block() -> None:
 ALIKE = (":a", '"a"', r'"\"a\""', "a", r"\a", '":a"')
 
 
-@pytest.mark.parametrize("one", ALIKE)
-@pytest.mark.parametrize("other", ALIKE)
-@pytest.mark.parametrize("third", ALIKE)
-def test_what_looks_alike_stays_apart_in_any_order(one: str, other: str, third: str) -> None:
+@pytest.mark.parametrize("shape", ["{}", "{{{} 1}}", "[{}]"])
+def test_what_looks_alike_stays_apart_in_any_order(shape: str) -> None:
     """The string `a` is held as `"a"` beside the keyword, and so was the string `"a"` before it."""
-    for shape in ("{}", "{{{} 1}}", "[{}]"):
-        values = [shape.format(each) for each in (one, other, third)]
+    for some in permutations(ALIKE, 3):
+        values = [shape.format(each) for each in some]
         events = (
             f"{{:type :invoke :f :add :process {n} :value {v}}}" for n, v in enumerate(values)
         )
